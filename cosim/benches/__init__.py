@@ -1,0 +1,1 @@
+"""Cocotb benches: drivers, monitors and scoreboards at the pins."""

@@ -1,0 +1,1 @@
+"""Files: what `rmdlora generate` writes."""

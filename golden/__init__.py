@@ -1,0 +1,1 @@
+"""What: the executable specification and the bit-exact oracle."""

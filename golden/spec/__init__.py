@@ -1,0 +1,1 @@
+"""The specification: what every other room reads, in the standard library only."""

@@ -1,0 +1,83 @@
+"""The default board at its pins, as data: parts, counts, wiring, and the times the sequencer keeps.
+
+Counts follow from the tile: a DAC channel a row, a transimpedance stage a column, ``positions`` columns an ADC. All
+times are in ticks of the 100 MHz clock (10 ns). Facts about parts: SN74HC595 SCLS041, CD4051B SCHS047, DAC80508
+SLASEL1, OPA4322 SBOS538, ADS8324 SBAS172.
+"""
+
+import dataclasses
+
+from .refusal import RefusedValue, need_integer
+
+__all__ = ["Board"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """Times in ticks, and how many arrays a board selects among. Default values keep every data sheet's limit.
+
+    ``array_bits`` is 0, or 16: two more HC595 at the far end of the WL chain (shifted first) that select the array.
+    """
+
+    array_bits: int = 0
+    positions: int = 4              # columns that share an ADC; the ADC switch has them on channels 0..3
+    dac_wake_ticks: int = 25_000    # 250 us after power-up or soft reset
+    dac_half_ticks: int = 2         # SCLK 25 MHz writing
+    dac_read_half_ticks: int = 10   # SCLK 5 MHz reading back (12 MHz at most at VIO 2.5 V)
+    dac_lead_ticks: int = 4         # CS fall to the first SCLK
+    dac_trail_ticks: int = 2        # last SCLK fall to CS rise
+    dac_high_ticks: int = 3         # CS high between frames
+    dac_settle_ticks: int = 1000    # 10 us; 5 us typical
+    tia_settle_ticks: int = 200     # stage and RC after a switch or a DAC has settled
+    shift_half_ticks: int = 5       # HC595 SRCLK 10 MHz at 5 V
+    latch_ticks: int = 10           # last SRCLK rise to RCLK, and RCLK's width
+    clear_ticks: int = 20           # SRCLR low; then 10 before the first SRCLK
+    inhibit_ticks: int = 50         # CD4051B: INH high before a change
+    connect_ticks: int = 80         # CD4051B: INH low to the signal through
+    adc_half_ticks: int = 42        # DCLOCK 1.19 MHz, 24 a conversion
+    adc_clocks: int = 22            # with CS low
+    adc_idle_clocks: int = 2        # with CS high
+    start_settle_ticks: int = 1000  # after the first TRIGGER, before the first READ
+
+    def __post_init__(self):
+        if self.array_bits not in (0, 16):
+            raise RefusedValue(f"board.array_bits must be 0 or 16, not {self.array_bits}")
+        need_integer("board.positions", self.positions, 1, 4)
+        for field in dataclasses.fields(self):
+            if field.name not in ("array_bits", "positions"):
+                need_integer(f"board.{field.name}", getattr(self, field.name), 1, 1 << 20)
+
+    @property
+    def conversion_ticks(self):
+        """One conversion, CS fall to the next CS fall: 2,016."""
+        return 2 * self.adc_half_ticks * (self.adc_clocks + self.adc_idle_clocks)
+
+    @property
+    def frame_ticks(self):
+        """One DAC frame of 24 bits, CS high included: 105."""
+        return self.dac_lead_ticks + 24 * 2 * self.dac_half_ticks + self.dac_trail_ticks + self.dac_high_ticks
+
+    def dacs(self, tile_rows):
+        """DAC80508 that drive rows; one more gives the supplies."""
+        return -(-tile_rows // 8)
+
+    def adcs(self, tile_columns):
+        """ADS8324: a column in ``positions``."""
+        return -(-tile_columns // self.positions)
+
+    def chain_parts(self, lines):
+        """SN74HC595 in a chain of ``lines`` lines."""
+        return -(-lines // 8)
+
+    def check(self, geometry, crossbar):
+        """Refuse what this board cannot be built for."""
+        for key in ("tile_rows", "tile_columns"):
+            if getattr(geometry, key) % 8:
+                raise RefusedValue(f"geometry.{key} must be a multiple of 8, the lines of an SN74HC595, "
+                                   f"not {getattr(geometry, key)}")
+        if geometry.tile_columns % self.positions:
+            raise RefusedValue(f"geometry.tile_columns must be a multiple of board.positions ({self.positions}), "
+                               f"not {geometry.tile_columns}")
+        if crossbar.arrays > 1 << self.array_bits:
+            raise RefusedValue(f"crossbar.arrays must be at most {1 << self.array_bits} with "
+                               f"board.array_bits = {self.array_bits}, not {crossbar.arrays}")

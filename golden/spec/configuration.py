@@ -1,0 +1,157 @@
+"""One configuration of the whole product: a TOML file or a name, checked key by key.
+
+A file holds any of the tables below; what it leaves out comes from the configuration it names as ``base`` (default
+``"default"``). Anything unknown, of the wrong type or impossible is refused in one line that names key, rule, value.
+"""
+
+import dataclasses
+import pathlib
+import tomllib
+
+from .board import Board
+from .crossbar import Crossbar, Device
+from .formats import Formats
+from .geometry import Geometry, Lanes, ceil_div
+from .refusal import RefusedType, RefusedValue, need_integer
+from .timing import Pipeline
+
+__all__ = ["Configuration", "Sram", "Clock", "named_configurations", "load_configuration"]
+
+NAMED = pathlib.Path(__file__).parent / "named"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sram:
+    """The buffer: ``words`` row words of adapter weights, as many of optimiser state, and the calibration memory."""
+
+    words: int = 8192
+
+    def __post_init__(self):
+        need_integer("sram.words", self.words, 2, 1 << 20)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """The one clock of the design."""
+
+    frequency_hz: int = 100_000_000
+
+    def __post_init__(self):
+        need_integer("clock.frequency_hz", self.frequency_hz, 1_000_000, 500_000_000)
+
+    @property
+    def tick_ns(self):
+        """One clock period in ns."""
+        return 1e9 / self.frequency_hz
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """Everything a generator, a co-simulation or the oracle needs to know. Frozen, hashable, compared by value."""
+
+    name: str = "default"
+    geometry: Geometry = Geometry()
+    formats: Formats = Formats()
+    lora: Lanes = Lanes()
+    sram: Sram = Sram()
+    crossbar: Crossbar = Crossbar()
+    board: Board = Board()
+    device: Device = Device()
+    clock: Clock = Clock()
+
+    def __post_init__(self):
+        layout = self.lora.layout(self.geometry.max_inputs, self.geometry.max_outputs, self.geometry.max_rank)
+        if layout.words > self.sram.words:
+            raise RefusedValue(f"sram.words must be at least {layout.words}, the largest layer of the geometry, "
+                               f"not {self.sram.words}")
+        if self.lora.chunk % self.lora.vectors:
+            raise RefusedValue(f"lora.chunk must be a multiple of lora.vectors ({self.lora.vectors}), "
+                               f"not {self.lora.chunk}")
+        self.board.check(self.geometry, self.crossbar)
+
+    @property
+    def pipeline(self):
+        """Latencies and cycle counts of the LoRA unit."""
+        return Pipeline(self.lora)
+
+    @property
+    def calibration_words(self):
+        """Row words of the calibration memory: gain and offset of every output of the largest layers resident."""
+        return max(2, self.crossbar.calibrated_outputs // self.lora.rows)
+
+    @property
+    def tile_outputs(self):
+        """Outputs a tile yields: half its columns with differential pairs, all but one with a reference column."""
+        if self.crossbar.mapping == "differential":
+            return self.geometry.tile_columns // 2
+        return self.geometry.tile_columns - 1
+
+    def row_tiles(self, inputs):
+        """Tiles along the inputs of a layer."""
+        return ceil_div(inputs, self.geometry.tile_rows)
+
+    def column_tiles(self, outputs):
+        """Tiles along the outputs of a layer."""
+        return ceil_div(outputs, self.tile_outputs)
+
+
+SECTIONS = {field.name: field.type for field in dataclasses.fields(Configuration) if field.name != "name"}
+
+
+def named_configurations():
+    """Names of the configurations in the package, sorted."""
+    return sorted(path.stem for path in NAMED.glob("*.toml"))
+
+
+def load_configuration(name_or_path):
+    """The `Configuration` of a TOML file, or of a named one.
+
+    Raises a `Refusal` for a file that is missing, is not TOML, or breaks a rule.
+    """
+    text = str(name_or_path)
+    if text in named_configurations():
+        path, name = NAMED / f"{text}.toml", text
+    else:
+        path, name = pathlib.Path(text), pathlib.Path(text).stem
+        if not path.is_file():
+            raise RefusedValue(f"configuration must be a TOML file or one of {', '.join(named_configurations())}, "
+                               f"not {text!r}")
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise RefusedValue(f"configuration {text!r} must be readable TOML: {problem}") from None
+    return build_configuration(tables, name)
+
+
+def build_configuration(tables, name):
+    """The `Configuration` of parsed TOML ``tables`` (a dict), on top of the one they name as ``base``."""
+    tables = dict(tables)
+    base_name = tables.pop("base", None if name == "default" else "default")
+    if base_name is None:
+        base = Configuration()
+    elif base_name in named_configurations() and base_name != name:
+        base = load_configuration(base_name)
+    else:
+        raise RefusedValue(f"base must be one of {', '.join(named_configurations())}, not {base_name!r}")
+    sections = {}
+    for section, values in tables.items():
+        if section not in SECTIONS:
+            raise RefusedValue(f"{section} is not a table of a configuration: use one of {', '.join(SECTIONS)}")
+        if not isinstance(values, dict):
+            raise RefusedType(f"{section} must be a table, not {values!r}")
+        fields = {field.name: field for field in dataclasses.fields(SECTIONS[section])}
+        for key, value in values.items():
+            if key not in fields:
+                raise RefusedValue(f"{section}.{key} is not a key: use one of {', '.join(fields)}")
+            check_kind(f"{section}.{key}", fields[key].type, value)
+        sections[section] = dataclasses.replace(getattr(base, section), **{
+            key: float(value) if fields[key].type is float else value for key, value in values.items()})
+    return dataclasses.replace(base, name=name, **sections)
+
+
+def check_kind(key, kind, value):
+    """Refuse ``value`` unless it is of the declared ``kind`` (an integer may stand for a float)."""
+    words = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        raise RefusedType(f"{key} must be {words[kind]}, not {value!r}")

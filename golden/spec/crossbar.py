@@ -1,0 +1,83 @@
+"""The crossbar: how weights become conductances, and the integers of a read (contract, section 5)."""
+
+import dataclasses
+import math
+
+from .refusal import RefusedValue, need_integer
+
+__all__ = ["Crossbar", "Device"]
+
+
+def need_real(thing, value, low, high=None, above=False):
+    """Refuse a real ``value`` outside ``low..high`` (``low`` itself too, where ``above``) or not finite."""
+    fits = math.isfinite(value) and (value > low if above else value >= low) and (high is None or value <= high)
+    if not fits:
+        rule = f"a number {'above' if above else 'of at least'} {low}" + (f" and at most {high}" if high is not None else "")
+        raise RefusedValue(f"{thing} must be {rule}, not {value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Crossbar:
+    """Mapping and reading of tiles.
+
+    ``mapping``: ``differential`` (columns 2o, 2o+1 are G+ and G- of output o) or ``reference`` (one column an output,
+    the tile's last column at g_mid). ``step``: DAC codes a unit of `x` (41: +-0.2 V for 8-bit `x` at a full scale of
+    2.5 V; BOARD, INPUTS). ``num``/``shift`` (low gain range, VMM) and ``verify_num``/``verify_shift`` (high range):
+    ``code = saturate(round_shift(I * num, shift), adc_bits)`` with I in units of DAC step x g_lsb, so num / 2**shift
+    is r_f * g_lsb * v_dac_lsb / adc_lsb = r_f * 1e-8 S * 38.147 uV / 152.588 uV: 5e-6 at 2 kOhm, 1e-4 at 40 kOhm.
+    ``arrays``: modelled arrays that share BL and SL. ``calibrated_outputs``: outputs with a gain and an offset.
+    """
+
+    mapping: str = "differential"
+    step: int = 41
+    adc_bits: int = 14
+    num: int = 21475
+    shift: int = 32
+    verify_num: int = 26844
+    verify_shift: int = 28
+    arrays: int = 1
+    calibrated_outputs: int = 4096
+
+    def __post_init__(self):
+        if self.mapping not in ("differential", "reference"):
+            raise RefusedValue(f"crossbar.mapping must be differential or reference, not {self.mapping!r}")
+        need_integer("crossbar.step", self.step, 1, 32767)
+        need_integer("crossbar.adc_bits", self.adc_bits, 14, 14)
+        for key in ("num", "verify_num"):
+            need_integer(f"crossbar.{key}", getattr(self, key), 1, (1 << 24) - 1)
+        for key in ("shift", "verify_shift"):
+            need_integer(f"crossbar.{key}", getattr(self, key), 0, 47)
+        need_integer("crossbar.arrays", self.arrays, 1, 65536)
+        need_integer("crossbar.calibrated_outputs", self.calibrated_outputs, 1, 1 << 20)
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """The resistive memory: window, grain and preset.
+
+    ``preset``: ``ideal`` (exact, silent) or ``taox`` (programming spread and read noise fitted to measured TaOx
+    devices). Conductances in uS; ``g_lsb_us`` is the unit of the integer conductances a read uses (10 nS). Window
+    10..80 uS: the paper's Fig. 3a. ``seed``: of every random number of the array.
+    """
+
+    preset: str = "ideal"
+    g_min_us: float = 10.0
+    g_mid_us: float = 45.0
+    g_max_us: float = 80.0
+    g_lsb_us: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.preset not in ("ideal", "taox"):
+            raise RefusedValue(f"device.preset must be ideal or taox, not {self.preset!r}")
+        need_real("device.g_min_us", self.g_min_us, 0.0)
+        need_real("device.g_mid_us", self.g_mid_us, self.g_min_us)
+        need_real("device.g_max_us", self.g_max_us, self.g_mid_us, above=True)
+        need_real("device.g_lsb_us", self.g_lsb_us, 0.0, above=True)
+        if self.g_max_us / self.g_lsb_us > (1 << 20):
+            raise RefusedValue(f"device.g_lsb_us must be at least g_max_us / 2**20, not {self.g_lsb_us}")
+        need_integer("device.seed", self.seed, 0, (1 << 32) - 1)
+
+    def units(self, siemens_u):
+        """A conductance in uS as the nearest integer of g_lsb (ties to even)."""
+        return round(siemens_u / self.g_lsb_us)

@@ -1,0 +1,181 @@
+"""The register map: one table that gateware, driver, C header, manual and benches read.
+
+All registers are 32 bits wide at byte addresses of the AXI4-Lite port; 64-bit counters are two registers, the low
+half first (reading it holds the high half for the next read). Above the registers lie three *windows* onto the
+buffer's memories, an element each 8 bytes (state, gain and offset) or 4 bytes (adapter weights).
+"""
+
+import dataclasses
+
+from .refusal import RefusedValue
+
+__all__ = ["Field", "Register", "Window", "REGISTERS", "WINDOWS", "ADDRESS_BITS", "register", "Kind", "Fault"]
+
+ADDRESS_BITS = 26
+IDENTITY = 0x524D444C   # "RMDL"
+VERSION = 0x00000100
+
+
+class Kind:
+    """Codes of ``OP_CONTROL.kind``."""
+
+    FORWARD = 0
+    BACKWARD = 1
+    UPDATE = 2
+    NAMES = ("forward", "backward", "update")
+
+
+class Fault:
+    """Codes of ``FAULT.code``: why the last operation was refused or ended early. 0 is none."""
+
+    NONE = 0
+    KIND = 1         # no such operation
+    SIZE = 2         # n, k, d or r is 0 or above the configuration's largest
+    SPACE = 3        # adapter, calibration or tiles reach past the end of their memory
+    MASK = 4         # trainable is not a subset of active, or a mask names a lane past the rank
+    SHIFT = 5        # a shift above its limit
+    CHUNK = 6        # a backward over more vectors than lora.chunk, or than the forward before it
+    BOARD = 7        # a crossbar operation on a board whose start-up failed or has not ended
+    FRAMING = 8      # an ADC's framing zeros were not zero
+    NAMES = ("none", "kind", "size", "space", "mask", "shift", "chunk", "board", "framing")
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """Bits ``low .. low + bits - 1`` of a register."""
+
+    name: str
+    low: int
+    bits: int
+    text: str
+    reset: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Register:
+    """A register: ``access`` is ``rw`` (storage), ``ro`` (status), ``wo`` (a write is an event), ``w1c``, ``rw_port`` (the
+    gateware answers reads and takes writes itself)."""
+
+    name: str
+    address: int
+    access: str
+    text: str
+    fields: tuple = ()
+    count: int = 1
+
+    def field(self, name):
+        """One field by name."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise RefusedValue(f"field must be one of {', '.join(f.name for f in self.fields)}, not {name!r}")
+
+    def pack(self, **values):
+        """The register's word with the given fields, the others at their reset values."""
+        word = 0
+        for field in self.fields:
+            value = int(values.pop(field.name, field.reset))
+            if not 0 <= value < 1 << field.bits:
+                raise RefusedValue(f"{self.name}.{field.name} must fit {field.bits} bits, not {value}")
+            word |= value << field.low
+        if values:
+            raise RefusedValue(f"{self.name} has no field {', '.join(values)}")
+        return word
+
+    def unpack(self, word):
+        """``{field: value}`` of a word."""
+        return {field.name: word >> field.low & (1 << field.bits) - 1 for field in self.fields}
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A memory seen through the AXI4-Lite port: ``stride`` bytes an element from byte address ``address`` on."""
+
+    name: str
+    address: int
+    size: int
+    stride: int
+    text: str
+
+
+def whole(text, bits=32, reset=0):
+    """The one field of a register that is a plain number."""
+    return (Field("value", 0, bits, text, reset),)
+
+
+REGISTERS = (
+    Register("IDENTITY", 0x000, "ro", "Reads 0x524D444C.", whole("the letters RMDL", reset=IDENTITY)),
+    Register("VERSION", 0x004, "ro", "Version of the register map.", whole("major in the upper half", reset=VERSION)),
+    Register("LANES", 0x008, "ro", "How the multipliers are shared out.", (
+        Field("lanes", 0, 8, "rank lanes"), Field("rows", 8, 8, "rows"), Field("vectors", 16, 8, "vectors"),
+        Field("max_rank", 24, 8, "largest rank"))),
+    Register("MULTIPLIERS", 0x00C, "ro", "Multipliers of the LoRA products.", whole("lanes x rows x vectors")),
+    Register("LIMITS", 0x010, "ro", "Largest layer.", (
+        Field("max_inputs", 0, 16, "largest k"), Field("max_outputs", 16, 16, "largest d"))),
+    Register("SIZES", 0x014, "ro", "Memories.", (
+        Field("sram_words", 0, 20, "row words of the buffer, minus one"), Field("chunk", 20, 12, "lora.chunk, minus one"))),
+    Register("CONTROL", 0x018, "wo", "Events.", (
+        Field("soft_reset", 0, 1, "abandon everything in flight; memories and generators stay"),
+        Field("clear_counters", 1, 1, "all counters but PULSES to 0"))),
+    Register("STATUS", 0x01C, "ro", "What the unit is doing.", (
+        Field("busy", 0, 1, "an operation runs or waits"), Field("board_ready", 1, 1, "the board's start-up has ended well"),
+        Field("board_fault", 2, 1, "the board's start-up failed"), Field("queued", 8, 8, "operations waiting"))),
+    Register("FAULT", 0x020, "w1c", "First operation refused or ended early since this was cleared; write 1s to clear.", (
+        Field("code", 0, 8, "see Fault"),)),
+    Register("INTERRUPT", 0x024, "w1c", "Pending interrupts; write 1 to clear.", (
+        Field("done", 0, 1, "an operation has ended"), Field("fault", 1, 1, "FAULT.code became non-zero"))),
+    Register("INTERRUPT_ENABLE", 0x028, "rw", "Which pending interrupts drive the pin.", (
+        Field("done", 0, 1, ""), Field("fault", 1, 1, ""))),
+    Register("COMPLETED", 0x02C, "ro", "Operations ended since reset, refused ones included.", whole("count")),
+    Register("OP_CONTROL", 0x040, "rw", "What the next operation is.", (
+        Field("kind", 0, 2, "0 forward, 1 backward, 2 update"),
+        Field("crossbar", 4, 1, "c comes from the crossbar instead of the c stream"),
+        Field("nearest", 5, 1, "update rounds to nearest instead of stochastically"))),
+    Register("OP_VECTORS", 0x044, "rw", "n", whole("vectors")),
+    Register("OP_INPUTS", 0x048, "rw", "k", whole("inputs", 16)),
+    Register("OP_OUTPUTS", 0x04C, "rw", "d", whole("outputs", 16)),
+    Register("OP_RANK", 0x050, "rw", "r", whole("rank", 8)),
+    Register("OP_ADAPTER", 0x054, "rw", "First row word of the adapter.", whole("row word", 20)),
+    Register("OP_CALIBRATION", 0x058, "rw", "First row word of the layer's gains and offsets.", whole("row word", 20)),
+    Register("OP_TILE", 0x05C, "rw", "First array of the layer; tile (row tile, column tile) is array "
+             "OP_TILE + row_tile * column_tiles + column_tile.", whole("array", 16)),
+    Register("OP_ACTIVE", 0x060, "rw", "Active rank lanes.", whole("mask")),
+    Register("OP_TRAINABLE", 0x064, "rw", "Trainable rank lanes, a subset of the active ones.", whole("mask")),
+    Register("OP_FORWARD_SHIFTS", 0x068, "rw", "Shifts of a forward.", (
+        Field("p", 0, 6, ""), Field("u", 8, 6, ""), Field("w", 16, 6, ""))),
+    Register("OP_BACKWARD_SHIFTS", 0x06C, "rw", "Shifts of a backward.", (
+        Field("q", 0, 6, ""), Field("dx", 8, 6, ""), Field("va", 16, 6, ""), Field("vb", 24, 6, ""))),
+    Register("OP_UPDATE_SHIFTS", 0x070, "rw", "Shifts of an update.", (
+        Field("lra", 0, 5, ""), Field("lrb", 8, 5, ""), Field("momentum", 16, 4, ""))),
+    Register("OP_START", 0x074, "wo", "Any write queues the operation described above.", whole("any")),
+    Register("CYCLES_FORWARD", 0x080, "ro", "Cycles of forwards.", whole("low half")),
+    Register("CYCLES_FORWARD_HIGH", 0x084, "ro", "", whole("high half")),
+    Register("CYCLES_BACKWARD", 0x088, "ro", "Cycles of backwards.", whole("low half")),
+    Register("CYCLES_BACKWARD_HIGH", 0x08C, "ro", "", whole("high half")),
+    Register("CYCLES_UPDATE", 0x090, "ro", "Cycles of updates.", whole("low half")),
+    Register("CYCLES_UPDATE_HIGH", 0x094, "ro", "", whole("high half")),
+    Register("CYCLES", 0x098, "ro", "Clocks since reset.", whole("low half")),
+    Register("CYCLES_HIGH", 0x09C, "ro", "", whole("high half")),
+    Register("CONVERSIONS", 0x0A0, "ro", "ADC conversion cycles (all ADCs at once).", whole("count")),
+    Register("TILE_READS", 0x0A4, "ro", "Tiles read.", whole("count")),
+    Register("PULSES", 0x0A8, "ro", "Programming pulses since power-up: RM writes.", whole("count")),
+    Register("FRAMES", 0x0AC, "ro", "DAC frames sent.", whole("count")),
+    Register("GENERATOR", 0x100, "rw_port", "State of a rank lane's random generator; writing 0 stores 1.",
+             whole("xorshift32 state", reset=1), count=32),
+)
+
+WINDOWS = (
+    Window("weights", 0x1000000, 0x1000000, 4, "adapter weights, sign-extended; element order as in the layout"),
+    Window("states", 0x2000000, 0x1000000, 8, "optimiser state: low word, then high; the high word's write stores both, "
+           "the low word's read holds the high one"),
+    Window("calibration", 0x3000000, 0x1000000, 16, "an output's gain (word 0), offset low (word 2) and high (word 3); "
+           "each word is stored by itself, offset with the high word's write"),
+)
+
+
+def register(name):
+    """One register of the table, by name."""
+    for entry in REGISTERS:
+        if entry.name == name:
+            return entry
+    raise RefusedValue(f"register must be one of the table's, not {name!r}")

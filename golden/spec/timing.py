@@ -1,0 +1,134 @@
+"""Cycles: the pipeline of the LoRA unit, and what every operation takes.
+
+The unit issues one *slot* a clock: one row word read and one product in every multiplier. The six inner loops are six
+kinds of *pass* over a block of vectors, each one slot a row word:
+
+    down    p += A[:, i] x_i        up      u_o = B[o, :] . p
+    sum     q += B[o, :] g_o        spread  dx_i = A[:, i] . q
+    outer b VB[o, :] += g_o p       outer a VA[:, i] += q x_i
+
+    forward    down 0 . [down 1 . up 0] . [down 2 . up 1] ... [wait . up last]
+    backward   sum 0 . [outer b 0 . sum 1 . outer a 0 . spread 0] ... [outer b last . wait . outer a last . spread last]
+    update     one slot a row word of A, then of B
+
+So what a pass needs was issued at least `turnaround` slots before it: a short `down` or `sum` pass is filled up with
+idle slots to keep that true for the smallest layer. The latencies below are the gateware's register stages; it is
+built from these numbers, and the oracle counts with them.
+"""
+
+import dataclasses
+
+from .formats import count_bits
+from .geometry import Lanes
+
+__all__ = ["Pipeline"]
+
+MEMORY = 2      # a row word: block RAM, then a register in the fabric
+MULTIPLY = 3    # operand registers, product, product again: AREG/BREG, MREG, PREG of a DSP48E1
+ROUND = 5       # round_shift: tie bit, addend, two halves of the shifter, saturation
+ACCUMULATE = 1
+STORE = 1       # into the memory of p or q, or back into the buffer
+HAND_OVER = 2   # through the result FIFO
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """Latencies and cycle counts of a LoRA unit with the given `Lanes`.
+
+    Every count runs from the clock that accepts the command to the one that hands over the last result beat (update:
+    the last memory write), both included, with no stall at a stream and no host traffic (contract, section 6).
+    """
+
+    lanes: Lanes
+
+    @property
+    def row_tree(self):
+        """Stages that add ``rows`` products: one a level."""
+        return count_bits(self.lanes.rows)
+
+    @property
+    def lane_tree(self):
+        """Stages that add ``lanes`` products."""
+        return count_bits(self.lanes.lanes)
+
+    @property
+    def product(self):
+        """Clocks from a slot's issue to its products."""
+        return MEMORY + MULTIPLY
+
+    @property
+    def rank_result(self):
+        """Clocks from the last slot of a `down` or `sum` pass to the clock in which `p` or `q` is written."""
+        return self.product + self.row_tree + ACCUMULATE + ROUND
+
+    @property
+    def row_result(self):
+        """Clocks from a slot of an `up` or `spread` pass to its codes at the input of the result FIFO."""
+        return self.product + self.lane_tree + ACCUMULATE + ROUND
+
+    @property
+    def state_result(self):
+        """Clocks from a slot of an outer pass to the write of its row word: a saturating add a vector."""
+        return self.product + ROUND + self.lanes.vectors
+
+    @property
+    def update_result(self):
+        """Clocks from a slot of an update to the write of its row word."""
+        return MEMORY + ROUND + 1
+
+    @property
+    def turnaround(self):
+        """Slots between the last slot that makes a value (`p`, `q` or a row word) and the first that may use it."""
+        return max(self.rank_result, self.state_result) + STORE
+
+    def forward_slots(self, vectors, inputs, outputs, rank):
+        """Slots of a forward, idle ones included."""
+        groups = self.lanes.rank_groups(rank)
+        down = self.lanes.groups(inputs) * groups
+        up = self.lanes.groups(outputs) * groups
+        return self.lanes.blocks(vectors) * (max(down, self.turnaround) + up) + self.turnaround
+
+    def backward_slots(self, vectors, inputs, outputs, rank):
+        """Slots of a backward, idle ones included."""
+        groups = self.lanes.rank_groups(rank)
+        a = self.lanes.groups(inputs) * groups
+        b = self.lanes.groups(outputs) * groups
+        gap = max(0, self.turnaround - min(b, 2 * a))
+        return self.lanes.blocks(vectors) * (max(b, gap) + b + 2 * a) + gap
+
+    def forward(self, vectors, inputs, outputs, rank):
+        """Cycles of one forward over ``vectors`` vectors."""
+        return 1 + self.forward_slots(vectors, inputs, outputs, rank) + self.row_result + HAND_OVER
+
+    def backward(self, vectors, inputs, outputs, rank):
+        """Cycles of one backward over ``vectors`` vectors."""
+        return 1 + self.backward_slots(vectors, inputs, outputs, rank) + self.row_result + HAND_OVER
+
+    def update(self, inputs, outputs, rank):
+        """Cycles of one update of a whole adapter."""
+        groups = self.lanes.rank_groups(rank)
+        words = (self.lanes.groups(inputs) + self.lanes.groups(outputs)) * groups
+        return 1 + words + self.update_result
+
+    def run(self, vectors, inputs, outputs, rank, batch=None):
+        """``(cycles_forward, cycles_backward, cycles_update)`` of a whole run.
+
+        Inference (``batch`` None) is one forward. Training is cut at batch ends and every ``chunk`` vectors; each
+        chunk is one forward and one backward, each batch end one update.
+        """
+        if batch is None:
+            return self.forward(vectors, inputs, outputs, rank), 0, 0
+        forward = backward = update = 0
+        for chunk, ends_batch in self.chunks(vectors, batch):
+            forward += self.forward(len(chunk), inputs, outputs, rank)
+            backward += self.backward(len(chunk), inputs, outputs, rank)
+            update += self.update(inputs, outputs, rank) if ends_batch else 0
+        return forward, backward, update
+
+    def chunks(self, vectors, batch):
+        """The chunks of a training run, in order: ``(range of vectors, whether an update follows)``."""
+        for start in range(0, vectors, batch):
+            stop = min(start + batch, vectors)
+            for begin in range(start, stop, self.lanes.chunk):
+                end = min(begin + self.lanes.chunk, stop)
+                yield range(begin, end), end == stop

@@ -1,0 +1,1 @@
+"""How: the synthesisable gateware, in Amaranth."""
