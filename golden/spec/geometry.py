@@ -18,7 +18,7 @@ of them: beat ``(block, group)``, element ``v * rows + w`` is vector ``block * v
 
 import dataclasses
 
-from .refusal import need_integer
+from .refusal import RefusedValue, need_integer
 
 __all__ = ["Geometry", "Lanes", "Layout", "ceil_div"]
 
@@ -63,6 +63,9 @@ class Lanes:
         need_integer("lora.rows", self.rows, 1, 64)
         need_integer("lora.vectors", self.vectors, 1, 16)
         need_integer("lora.chunk", self.chunk, 1, 4096)
+        for key in ("lanes", "rows", "vectors"):
+            if getattr(self, key) & (getattr(self, key) - 1):
+                raise RefusedValue(f"lora.{key} must be a power of two, not {getattr(self, key)}")
 
     @property
     def multipliers(self):

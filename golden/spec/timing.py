@@ -25,7 +25,8 @@ __all__ = ["Pipeline"]
 
 MEMORY = 2      # a row word: block RAM, then a register in the fabric
 MULTIPLY = 3    # operand registers, product, product again: AREG/BREG, MREG, PREG of a DSP48E1
-ROUND = 5       # round_shift: tie bit, addend, two halves of the shifter, saturation
+SHIFT = 4       # round_shift: tie bit, addend, coarse and fine half of the shifter
+SATURATE = 1
 ACCUMULATE = 1
 STORE = 1       # into the memory of p or q, or back into the buffer
 HAND_OVER = 2   # through the result FIFO
@@ -59,22 +60,22 @@ class Pipeline:
     @property
     def rank_result(self):
         """Clocks from the last slot of a `down` or `sum` pass to the clock in which `p` or `q` is written."""
-        return self.product + self.row_tree + ACCUMULATE + ROUND
+        return self.product + self.row_tree + ACCUMULATE + SHIFT + SATURATE
 
     @property
     def row_result(self):
         """Clocks from a slot of an `up` or `spread` pass to its codes at the input of the result FIFO."""
-        return self.product + self.lane_tree + ACCUMULATE + ROUND
+        return self.product + self.lane_tree + ACCUMULATE + SHIFT + SATURATE
 
     @property
     def state_result(self):
         """Clocks from a slot of an outer pass to the write of its row word: a saturating add a vector."""
-        return self.product + ROUND + self.lanes.vectors
+        return self.product + SHIFT + self.lanes.vectors
 
     @property
     def update_result(self):
         """Clocks from a slot of an update to the write of its row word."""
-        return MEMORY + ROUND + 1
+        return MEMORY + SHIFT + SATURATE
 
     @property
     def turnaround(self):
