@@ -1,0 +1,115 @@
+"""The places where bits are lost, as gateware: the same words as `golden.spec.formats`, computed in hardware's way.
+
+Rounding is one addition before one arithmetic shift, whichever rounding it is: ``(v + addend) >> s``, where the addend
+is ``2**(s-1) - 1`` and one more on a tie with an odd result (to nearest, ties to even), or ``draw mod 2**s``
+(stochastic). What depends on the shift alone is decoded once an operation, into a `ShiftPlan`.
+"""
+
+from amaranth.hdl import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rmdlora.golden.spec.timing import SHIFT
+
+__all__ = ["RoundShift", "ShiftPlan", "saturate"]
+
+SHIFT_BITS = 6
+
+
+def saturate(value, bits):
+    """``value`` clamped to the codes of ``bits`` bits: a signed Value of that width.
+
+    The top bits of a code that fits are all the sign; so the test is one wide AND and one wide OR, not two subtractions.
+    """
+    if len(value) <= bits:
+        return value.as_signed()
+    top = value[bits - 1:]
+    fits = top.all() | ~top.any()
+    return Mux(fits, value[:bits], Cat((~value[-1]).replicate(bits - 1), value[-1])).as_signed()
+
+
+class ShiftPlan(data.Struct):
+    """A shift of 0..47, decoded: ``shift`` itself, ``some`` (s > 0), ``below`` = 2**(s-1) - 1 and ``tie`` = 2**s (both 0 where
+    s = 0)."""
+
+    shift: SHIFT_BITS
+    some: 1
+    below: 47
+    tie: 48
+
+    @classmethod
+    def decode(cls, m, shift, limit=47):
+        """A registered plan of ``shift`` (Value of up to 6 bits), one clock behind it.
+
+        A shift above ``limit`` counts as ``limit``: rounding to nearest, any shift from a value's own width on gives 0.
+        """
+        plan = Signal(cls)
+        some = Signal(SHIFT_BITS)
+        m.d.comb += some.eq(Mux(shift > limit, limit, shift) if limit < 47 else shift)
+        half = (C(1, 64) << some)[1:48]    # bit s - 1 for s = 1..47
+        m.d.sync += [plan.shift.eq(some), plan.some.eq(some != 0), plan.tie.eq(half << 1)]
+        m.d.sync += plan.below.eq(Mux(some == 0, 0, half - 1))
+        return plan
+
+
+class RoundShift(wiring.Component):
+    """A row of ``count`` exact values, each divided by ``2**s`` and rounded; not saturated.
+
+    Latency `SHIFT` clocks, one row a clock, no back-pressure: ``valid`` travels beside the row, and registers move only
+    where it is set. ``plan`` must be stable from the clock a row enters until the row has left, and decoded with this
+    component's `shift_limit`.
+
+    Parameters: ``count`` values, ``width`` bits of each (signed); ``draws``: with `draw` and `stochastic` inputs.
+    Members: ``i``, ``valid`` in; ``o``, ``valid_o`` out, of the same width: a shifted value never needs more.
+    """
+
+    latency = SHIFT
+
+    def __init__(self, count, width, draws=False):
+        self.count = count
+        self.width = width
+        self.draws = draws
+        row = data.ArrayLayout(signed(width), count)
+        members = {"plan": In(ShiftPlan), "i": In(row), "valid": In(1), "o": Out(row), "valid_o": Out(1)}
+        if draws:
+            members |= {"draw": In(data.ArrayLayout(32, count)), "stochastic": In(1)}
+        super().__init__(members)
+
+    @property
+    def shift_limit(self):
+        """Largest shift the sum before the shifter has room for; a draw of up to 31 bits must always fit."""
+        return min(47, max(self.width, 32) if self.draws else self.width)
+
+    def elaborate(self, platform):
+        m = Module()
+        valid = [self.valid]
+        for stage in range(SHIFT):
+            valid.append(Signal(name=f"valid_{stage + 1}"))
+            m.d.sync += valid[stage + 1].eq(valid[stage])
+        m.d.comb += self.valid_o.eq(valid[SHIFT])
+
+        plan = self.plan
+        wide = max(self.width, self.shift_limit) + 1
+        for index in range(self.count):
+            value = Signal(signed(self.width), name=f"value_{index}")
+            addend = Signal(self.shift_limit, name=f"addend_{index}")
+            carry = Signal(name=f"carry_{index}")
+            total = Signal(signed(wide), name=f"total_{index}")
+            coarse = Signal(signed(wide), name=f"coarse_{index}")
+            fine = Signal(signed(self.width), name=f"fine_{index}")
+            extended = Signal(signed(wide), name=f"extended_{index}")
+            m.d.comb += extended.eq(self.i[index])
+            with m.If(valid[0]):
+                m.d.sync += [value.eq(self.i[index]), addend.eq(plan.below), carry.eq((extended & plan.tie[:wide]).any())]
+                if self.draws:
+                    with m.If(self.stochastic):
+                        # Every bit below the point counts, the one of weight a half included; nothing is even or odd.
+                        m.d.sync += [addend.eq(self.draw[index] & Cat(plan.some, plan.below)), carry.eq(0)]
+            with m.If(valid[1]):
+                m.d.sync += total.eq(value + addend + carry)
+            with m.If(valid[2]):
+                m.d.sync += coarse.eq(total >> (plan.shift[3:] << 3))
+            with m.If(valid[3]):
+                m.d.sync += fine.eq(coarse >> plan.shift[:3])
+            m.d.comb += self.o[index].eq(fine)
+        return m
