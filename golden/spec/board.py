@@ -37,7 +37,10 @@ class Board:
     adc_half_ticks: int = 42        # DCLOCK 1.19 MHz, 24 a conversion
     adc_clocks: int = 22            # with CS low
     adc_idle_clocks: int = 2        # with CS high
+    adc_hold_clocks: int = 5        # DCLOCK falls from CS fall until the input is held
+    adc_guard_ticks: int = 10       # from the hold until anything before the ADC may change
     start_settle_ticks: int = 1000  # after the first TRIGGER, before the first READ
+    wl_read_code: int = 43254       # V_WL_RD: 3.3 V of 5 V, well above VCM and a threshold [general knowledge]
 
     def __post_init__(self):
         if self.array_bits not in (0, 16):
@@ -51,6 +54,16 @@ class Board:
     def conversion_ticks(self):
         """One conversion, CS fall to the next CS fall: 2,016."""
         return 2 * self.adc_half_ticks * (self.adc_clocks + self.adc_idle_clocks)
+
+    @property
+    def hold_ticks(self):
+        """CS fall until switches, lines and voltages may change under a conversion: 430."""
+        return 2 * self.adc_half_ticks * self.adc_hold_clocks + self.adc_guard_ticks
+
+    @property
+    def update_ticks(self):
+        """CS fall of a DAC frame to its CS rise, where a TRIGGER takes effect: 102."""
+        return self.frame_ticks - self.dac_high_ticks
 
     @property
     def frame_ticks(self):
