@@ -9,9 +9,24 @@ import dataclasses
 
 from .refusal import RefusedValue
 
-__all__ = ["Field", "Register", "Window", "REGISTERS", "WINDOWS", "ADDRESS_BITS", "register", "Kind", "Fault"]
+__all__ = [
+    "ADDRESS_BITS",
+    "OPERATION",
+    "OPERATION_QUEUE",
+    "REGISTERS",
+    "WINDOWS",
+    "Fault",
+    "Field",
+    "Kind",
+    "Register",
+    "Window",
+    "constant_words",
+    "register",
+    "window",
+]
 
 ADDRESS_BITS = 26
+OPERATION_QUEUE = 4     # operations that may wait; OP_START answers with an error while so many do
 IDENTITY = 0x524D444C   # "RMDL"
 VERSION = 0x00000100
 
@@ -53,8 +68,8 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Register:
-    """A register: ``access`` is ``rw`` (storage), ``ro`` (status), ``wo`` (a write is an event), ``w1c``, ``rw_port`` (the
-    gateware answers reads and takes writes itself)."""
+    """A register: ``access`` is ``rw`` (storage), ``ro`` (status), ``wo`` (a write is an event), ``w1c``, ``rw_port``
+    (the gateware answers reads and takes writes itself)."""
 
     name: str
     address: int
@@ -113,14 +128,17 @@ REGISTERS = (
     Register("LIMITS", 0x010, "ro", "Largest layer.", (
         Field("max_inputs", 0, 16, "largest k"), Field("max_outputs", 16, 16, "largest d"))),
     Register("SIZES", 0x014, "ro", "Memories.", (
-        Field("sram_words", 0, 20, "row words of the buffer, minus one"), Field("chunk", 20, 12, "lora.chunk, minus one"))),
+        Field("sram_words", 0, 20, "row words of the buffer, minus one"),
+        Field("chunk", 20, 12, "lora.chunk, minus one"))),
     Register("CONTROL", 0x018, "wo", "Events.", (
         Field("soft_reset", 0, 1, "abandon everything in flight; memories and generators stay"),
         Field("clear_counters", 1, 1, "all counters but PULSES to 0"))),
     Register("STATUS", 0x01C, "ro", "What the unit is doing.", (
-        Field("busy", 0, 1, "an operation runs or waits"), Field("board_ready", 1, 1, "the board's start-up has ended well"),
+        Field("busy", 0, 1, "an operation runs or waits"),
+        Field("board_ready", 1, 1, "the board's start-up has ended well"),
         Field("board_fault", 2, 1, "the board's start-up failed"), Field("queued", 8, 8, "operations waiting"))),
-    Register("FAULT", 0x020, "w1c", "First operation refused or ended early since this was cleared; write 1s to clear.", (
+    Register("FAULT", 0x020, "w1c",
+             "First operation refused or ended early since this was cleared; write 1s to clear.", (
         Field("code", 0, 8, "see Fault"),)),
     Register("INTERRUPT", 0x024, "w1c", "Pending interrupts; write 1 to clear.", (
         Field("done", 0, 1, "an operation has ended"), Field("fault", 1, 1, "FAULT.code became non-zero"))),
@@ -147,7 +165,8 @@ REGISTERS = (
         Field("q", 0, 6, ""), Field("dx", 8, 6, ""), Field("va", 16, 6, ""), Field("vb", 24, 6, ""))),
     Register("OP_UPDATE_SHIFTS", 0x070, "rw", "Shifts of an update.", (
         Field("lra", 0, 5, ""), Field("lrb", 8, 5, ""), Field("momentum", 16, 4, ""))),
-    Register("OP_START", 0x074, "wo", "Any write queues the operation described above.", whole("any")),
+    Register("OP_START", 0x074, "wo", "Any write queues the operation described above; an error answers it where "
+             "OPERATION_QUEUE of them wait already.", whole("any")),
     Register("CYCLES_FORWARD", 0x080, "ro", "Cycles of forwards.", whole("low half")),
     Register("CYCLES_FORWARD_HIGH", 0x084, "ro", "", whole("high half")),
     Register("CYCLES_BACKWARD", 0x088, "ro", "Cycles of backwards.", whole("low half")),
@@ -166,11 +185,44 @@ REGISTERS = (
 
 WINDOWS = (
     Window("weights", 0x1000000, 0x1000000, 4, "adapter weights, sign-extended; element order as in the layout"),
-    Window("states", 0x2000000, 0x1000000, 8, "optimiser state: low word, then high; the high word's write stores both, "
-           "the low word's read holds the high one"),
+    Window("states", 0x2000000, 0x1000000, 8, "optimiser state: low word, then high; the high word's write stores "
+           "both, the low word's read holds the high one"),
     Window("calibration", 0x3000000, 0x1000000, 16, "an output's gain (word 0), offset low (word 2) and high (word 3); "
            "each word is stored by itself, offset with the high word's write"),
 )
+
+# field of an operation: the register and the field it is written in
+OPERATION = {
+    "kind": ("OP_CONTROL", "kind"), "crossbar": ("OP_CONTROL", "crossbar"), "nearest": ("OP_CONTROL", "nearest"),
+    "vectors": ("OP_VECTORS", "value"), "inputs": ("OP_INPUTS", "value"), "outputs": ("OP_OUTPUTS", "value"),
+    "rank": ("OP_RANK", "value"), "adapter": ("OP_ADAPTER", "value"), "calibration": ("OP_CALIBRATION", "value"),
+    "tile": ("OP_TILE", "value"), "active": ("OP_ACTIVE", "value"), "trainable": ("OP_TRAINABLE", "value"),
+    "p": ("OP_FORWARD_SHIFTS", "p"), "u": ("OP_FORWARD_SHIFTS", "u"), "w": ("OP_FORWARD_SHIFTS", "w"),
+    "q": ("OP_BACKWARD_SHIFTS", "q"), "dx": ("OP_BACKWARD_SHIFTS", "dx"), "va": ("OP_BACKWARD_SHIFTS", "va"),
+    "vb": ("OP_BACKWARD_SHIFTS", "vb"), "lra": ("OP_UPDATE_SHIFTS", "lra"), "lrb": ("OP_UPDATE_SHIFTS", "lrb"),
+    "momentum": ("OP_UPDATE_SHIFTS", "momentum"),
+}
+
+
+def constant_words(configuration):
+    """``{register name: word}`` of the registers that tell the configuration apart."""
+    lanes, geometry = configuration.lora, configuration.geometry
+    fields = {
+        "IDENTITY": {}, "VERSION": {},
+        "LANES": {"lanes": lanes.lanes, "rows": lanes.rows, "vectors": lanes.vectors, "max_rank": geometry.max_rank},
+        "MULTIPLIERS": {"value": lanes.multipliers},
+        "LIMITS": {"max_inputs": geometry.max_inputs, "max_outputs": geometry.max_outputs},
+        "SIZES": {"sram_words": configuration.sram.words - 1, "chunk": lanes.chunk - 1},
+    }
+    return {name: register(name).pack(**values) for name, values in fields.items()}
+
+
+def window(name):
+    """One window of the table, by name."""
+    for entry in WINDOWS:
+        if entry.name == name:
+            return entry
+    raise RefusedValue(f"window must be one of {', '.join(entry.name for entry in WINDOWS)}, not {name!r}")
 
 
 def register(name):
