@@ -9,8 +9,22 @@ import dataclasses
 
 from .refusal import RefusedValue, need_integer
 
-__all__ = ["Format", "Formats", "SHIFT_LIMIT", "LEARNING_SHIFT_LIMIT", "MOMENTUM_SHIFT_LIMIT", "GAIN_BITS",
-           "round_shift", "saturate", "requantise", "stochastic_shift", "xorshift32", "lane_seed", "count_bits"]
+__all__ = [
+    "GAIN_BITS",
+    "LEARNING_SHIFT_LIMIT",
+    "MOMENTUM_SHIFT_LIMIT",
+    "SHIFT_LIMIT",
+    "Format",
+    "Formats",
+    "container_bits",
+    "count_bits",
+    "lane_seed",
+    "requantise",
+    "round_shift",
+    "saturate",
+    "stochastic_shift",
+    "xorshift32",
+]
 
 SHIFT_LIMIT = 47            # of every run-time shift but the next two
 LEARNING_SHIFT_LIMIT = 31   # lra_shift, lrb_shift
@@ -52,6 +66,14 @@ def xorshift32(state):
 def lane_seed(seed, lane):
     """First state of rank lane ``lane``'s generator: never 0, which would be a fixed point."""
     return (seed + 0x9E3779B9 * (lane + 1)) & 0xFFFFFFFF or 1
+
+
+def container_bits(bits):
+    """Smallest of 8, 16, 32 and 64 bits that holds a code: its place in a stream beat, sign-extended."""
+    for container in (8, 16, 32, 64):
+        if bits <= container:
+            return container
+    raise RefusedValue(f"bits of a code in a stream must be at most 64, not {bits}")
 
 
 def count_bits(count):
