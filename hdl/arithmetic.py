@@ -5,10 +5,9 @@ is ``2**(s-1) - 1`` and one more on a tie with an odd result (to nearest, ties t
 (stochastic). What depends on the shift alone is decoded once an operation, into a `ShiftPlan`.
 """
 
-from amaranth.hdl import *
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from rmdlora.golden.spec.timing import SHIFT
 
 __all__ = ["RoundShift", "ShiftPlan", "saturate"]
@@ -19,7 +18,8 @@ SHIFT_BITS = 6
 def saturate(value, bits):
     """``value`` clamped to the codes of ``bits`` bits: a signed Value of that width.
 
-    The top bits of a code that fits are all the sign; so the test is one wide AND and one wide OR, not two subtractions.
+    The top bits of a code that fits are all the sign; so the test is one wide AND and one wide OR, not two
+    subtractions.
     """
     if len(value) <= bits:
         return value.as_signed()
@@ -29,8 +29,8 @@ def saturate(value, bits):
 
 
 class ShiftPlan(data.Struct):
-    """A shift of 0..47, decoded: ``shift`` itself, ``some`` (s > 0), ``below`` = 2**(s-1) - 1 and ``tie`` = 2**s (both 0 where
-    s = 0)."""
+    """A shift of 0..47, decoded: ``shift`` itself, ``some`` (s > 0), ``below`` = 2**(s-1) - 1 and ``tie`` = 2**s
+    (both 0 where s = 0)."""
 
     shift: SHIFT_BITS
     some: 1
@@ -56,21 +56,24 @@ class RoundShift(wiring.Component):
     """A row of ``count`` exact values, each divided by ``2**s`` and rounded; not saturated.
 
     Latency `SHIFT` clocks, one row a clock, no back-pressure: ``valid`` travels beside the row, and registers move only
-    where it is set. ``plan`` must be stable from the clock a row enters until the row has left, and decoded with this
-    component's `shift_limit`.
+    where it is set. ``plans`` hold the shifts in use, decoded with this component's `shift_limit` and stable while rows
+    are inside; ``select`` says, row by row, which of them counts.
 
-    Parameters: ``count`` values, ``width`` bits of each (signed); ``draws``: with `draw` and `stochastic` inputs.
+    Parameters: ``count`` values, ``width`` bits of each (signed); ``draws``: with `draw` and `stochastic` inputs;
+    ``shifts``: how many plans, 1 or 2.
     Members: ``i``, ``valid`` in; ``o``, ``valid_o`` out, of the same width: a shifted value never needs more.
     """
 
     latency = SHIFT
 
-    def __init__(self, count, width, draws=False):
+    def __init__(self, count, width, draws=False, shifts=1):
         self.count = count
         self.width = width
         self.draws = draws
+        self.shifts = shifts
         row = data.ArrayLayout(signed(width), count)
-        members = {"plan": In(ShiftPlan), "i": In(row), "valid": In(1), "o": Out(row), "valid_o": Out(1)}
+        members = {"plans": In(data.ArrayLayout(ShiftPlan, shifts)), "select": In(1), "i": In(row), "valid": In(1),
+                   "o": Out(row), "valid_o": Out(1)}
         if draws:
             members |= {"draw": In(data.ArrayLayout(32, count)), "stochastic": In(1)}
         super().__init__(members)
@@ -82,13 +85,16 @@ class RoundShift(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        valid = [self.valid]
+        valid, select = [self.valid], [self.select]
         for stage in range(SHIFT):
             valid.append(Signal(name=f"valid_{stage + 1}"))
-            m.d.sync += valid[stage + 1].eq(valid[stage])
+            select.append(Signal(name=f"select_{stage + 1}"))
+            m.d.sync += [valid[stage + 1].eq(valid[stage]), select[stage + 1].eq(select[stage])]
         m.d.comb += self.valid_o.eq(valid[SHIFT])
 
-        plan = self.plan
+        plans = [Signal(ShiftPlan, name=f"plan_{stage}") for stage in range(SHIFT)]
+        for stage, plan in enumerate(plans):
+            m.d.comb += plan.eq(self.plans[select[stage]] if self.shifts > 1 else self.plans[0])
         wide = max(self.width, self.shift_limit) + 1
         for index in range(self.count):
             value = Signal(signed(self.width), name=f"value_{index}")
@@ -100,16 +106,17 @@ class RoundShift(wiring.Component):
             extended = Signal(signed(wide), name=f"extended_{index}")
             m.d.comb += extended.eq(self.i[index])
             with m.If(valid[0]):
-                m.d.sync += [value.eq(self.i[index]), addend.eq(plan.below), carry.eq((extended & plan.tie[:wide]).any())]
+                m.d.sync += [value.eq(self.i[index]), addend.eq(plans[0].below),
+                             carry.eq((extended & plans[0].tie[:wide]).any())]
                 if self.draws:
                     with m.If(self.stochastic):
                         # Every bit below the point counts, the one of weight a half included; nothing is even or odd.
-                        m.d.sync += [addend.eq(self.draw[index] & Cat(plan.some, plan.below)), carry.eq(0)]
+                        m.d.sync += [addend.eq(self.draw[index] & Cat(plans[0].some, plans[0].below)), carry.eq(0)]
             with m.If(valid[1]):
                 m.d.sync += total.eq(value + addend + carry)
             with m.If(valid[2]):
-                m.d.sync += coarse.eq(total >> (plan.shift[3:] << 3))
+                m.d.sync += coarse.eq(total >> (plans[2].shift[3:] << 3))
             with m.If(valid[3]):
-                m.d.sync += fine.eq(coarse >> plan.shift[:3])
+                m.d.sync += fine.eq(coarse >> plans[3].shift[:3])
             m.d.comb += self.o[index].eq(fine)
         return m

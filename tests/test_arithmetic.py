@@ -21,7 +21,7 @@ class Rounder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.lane = self.lane
-        m.d.comb += self.lane.plan.eq(ShiftPlan.decode(m, self.shift, self.lane.shift_limit))
+        m.d.comb += self.lane.plans[0].eq(ShiftPlan.decode(m, self.shift, self.lane.shift_limit))
         return m
 
 

@@ -15,7 +15,7 @@ from .geometry import Geometry, Lanes, ceil_div
 from .refusal import RefusedType, RefusedValue, need_integer
 from .timing import Pipeline
 
-__all__ = ["Configuration", "Sram", "Clock", "named_configurations", "load_configuration"]
+__all__ = ["Clock", "Configuration", "Sram", "load_configuration", "named_configurations"]
 
 NAMED = pathlib.Path(__file__).parent / "named"
 
@@ -50,14 +50,14 @@ class Configuration:
     """Everything a generator, a co-simulation or the oracle needs to know. Frozen, hashable, compared by value."""
 
     name: str = "default"
-    geometry: Geometry = Geometry()
-    formats: Formats = Formats()
-    lora: Lanes = Lanes()
-    sram: Sram = Sram()
-    crossbar: Crossbar = Crossbar()
-    board: Board = Board()
-    device: Device = Device()
-    clock: Clock = Clock()
+    geometry: Geometry = dataclasses.field(default_factory=Geometry)
+    formats: Formats = dataclasses.field(default_factory=Formats)
+    lora: Lanes = dataclasses.field(default_factory=Lanes)
+    sram: Sram = dataclasses.field(default_factory=Sram)
+    crossbar: Crossbar = dataclasses.field(default_factory=Crossbar)
+    board: Board = dataclasses.field(default_factory=Board)
+    device: Device = dataclasses.field(default_factory=Device)
+    clock: Clock = dataclasses.field(default_factory=Clock)
 
     def __post_init__(self):
         layout = self.lora.layout(self.geometry.max_inputs, self.geometry.max_outputs, self.geometry.max_rank)

@@ -12,7 +12,8 @@ def need_real(thing, value, low, high=None, above=False):
     """Refuse a real ``value`` outside ``low..high`` (``low`` itself too, where ``above``) or not finite."""
     fits = math.isfinite(value) and (value > low if above else value >= low) and (high is None or value <= high)
     if not fits:
-        rule = f"a number {'above' if above else 'of at least'} {low}" + (f" and at most {high}" if high is not None else "")
+        rule = f"a number {'above' if above else 'of at least'} {low}"
+        rule += f" and at most {high}" if high is not None else ""
         raise RefusedValue(f"{thing} must be {rule}, not {value}")
 
 

@@ -102,8 +102,14 @@ class Pipeline:
         return 1 + self.forward_slots(vectors, inputs, outputs, rank) + self.row_result + HAND_OVER
 
     def backward(self, vectors, inputs, outputs, rank):
-        """Cycles of one backward over ``vectors`` vectors."""
-        return 1 + self.backward_slots(vectors, inputs, outputs, rank) + self.row_result + HAND_OVER
+        """Cycles of one backward over ``vectors`` vectors.
+
+        It ends with its last `dx` beat, but never before the state of the last outer pass is written, one ``spread``
+        pass earlier: with many vectors side by side that can come later.
+        """
+        spread = self.lanes.groups(inputs) * self.lanes.rank_groups(rank)
+        tail = max(self.row_result + HAND_OVER, self.state_result - spread)
+        return 1 + self.backward_slots(vectors, inputs, outputs, rank) + tail
 
     def update(self, inputs, outputs, rank):
         """Cycles of one update of a whole adapter."""

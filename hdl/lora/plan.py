@@ -1,0 +1,93 @@
+"""Works an operation out before it starts: how many groups, where B begins, what the last beats hold."""
+
+from amaranth.hdl import C, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..operation import Operation
+
+__all__ = ["Plan", "plan_layout"]
+
+
+def plan_layout(configuration):
+    """An `Operation` with what follows from its sizes.
+
+    ``last_input_group``, ``last_output_group``, ``last_rank_group``, ``last_block``: counts less one. ``b_base``: first
+    row word of B. ``gap``: least clocks of a `sum` pass (`golden.spec.timing.Pipeline.backward_slots`).
+    ``input_rest``, ``output_rest``, ``vector_rest``: which rows of the last group, which vectors of the last block
+    exist.
+    """
+    lanes, geometry = configuration.lora, configuration.geometry
+    return data.StructLayout({
+        "operation": Operation,
+        "last_input_group": range(lanes.groups(geometry.max_inputs)),
+        "last_output_group": range(lanes.groups(geometry.max_outputs)),
+        "last_rank_group": range(lanes.rank_groups(geometry.max_rank)), "last_block": 32,
+        "a_base": range(configuration.sram.words), "b_base": range(configuration.sram.words),
+        "gap": range(configuration.pipeline.turnaround + 1),
+        "input_rest": lanes.rows, "output_rest": lanes.rows, "vector_rest": lanes.vectors})
+
+
+def rest(count, width):
+    """The ``width`` low bits of which the first ``count mod width`` (all, where that is 0) are set; ``width`` 2**n."""
+    bits = (width - 1).bit_length()
+    left = count[:bits] if bits else C(0, 1)
+    return Mux(left == 0, (1 << width) - 1, (C(1, width + 1) << left) - 1)[:width]
+
+
+class Plan(wiring.Component):
+    """Takes an operation, gives it worked out; runs ahead of the unit, so planning costs an operation no cycles.
+
+    Row words of A and of B are ``groups x rank groups``: added up one rank group a clock, so the latency is 2 clocks
+    and one a rank group. ``o`` is registered and stable until taken. Operations must be legal (`OperationCheck`).
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        super().__init__({"i": In(stream.Signature(Operation)),
+                          "o": Out(stream.Signature(plan_layout(configuration)))})
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = self.configuration.lora
+        turnaround = self.configuration.pipeline.turnaround
+        plan, operation = self.o.payload, self.i.payload
+
+        def last(count, by):
+            return (count - 1) >> (by - 1).bit_length()
+
+        word_bits = range(2 * self.configuration.sram.words)
+        left = Signal.like(plan.last_rank_group)
+        a_words, b_words = Signal(word_bits), Signal(word_bits)
+        shorter = Signal(range(4 * self.configuration.sram.words))
+        m.d.comb += shorter.eq(Mux(b_words < (a_words << 1), b_words, a_words << 1))
+
+        with m.FSM():
+            with m.State("Take an operation"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.i.valid):
+                    m.d.sync += [
+                        plan.operation.eq(operation), plan.a_base.eq(operation.adapter),
+                        plan.last_input_group.eq(last(operation.inputs, lanes.rows)),
+                        plan.last_output_group.eq(last(operation.outputs, lanes.rows)),
+                        plan.last_rank_group.eq(last(operation.rank, lanes.lanes)),
+                        plan.last_block.eq(last(operation.vectors, lanes.vectors)),
+                        plan.input_rest.eq(rest(operation.inputs, lanes.rows)),
+                        plan.output_rest.eq(rest(operation.outputs, lanes.rows)),
+                        plan.vector_rest.eq(rest(operation.vectors, lanes.vectors)),
+                        left.eq(last(operation.rank, lanes.lanes)), a_words.eq(0), b_words.eq(0)]
+                    m.next = "Count row words"
+            with m.State("Count row words"):
+                m.d.sync += [a_words.eq(a_words + plan.last_input_group + 1),
+                             b_words.eq(b_words + plan.last_output_group + 1), left.eq(left - 1)]
+                with m.If(left == 0):
+                    m.next = "Find the gap"
+            with m.State("Find the gap"):
+                m.d.sync += [plan.b_base.eq(plan.a_base + a_words),
+                             plan.gap.eq(Mux(shorter < turnaround, turnaround - shorter, 0))]
+                m.next = "Hand over"
+            with m.State("Hand over"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.next = "Take an operation"
+        return m

@@ -1,0 +1,160 @@
+"""Sums of products: over rows for the rank lanes (`p`, `q`), over rank lanes for the rows (`y`, `dx`)."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.timing import MULTIPLY
+
+from ..arithmetic import RoundShift, ShiftPlan, saturate
+from .slot import Pass, is_pass, slot_layout
+
+__all__ = ["RankSums", "RowSums", "follow"]
+
+
+def follow(m, slot, clocks, name="slot"):
+    """``[slot, slot one clock later, ...]``: what accompanies a pipeline of ``clocks`` stages."""
+    stages = [slot]
+    for stage in range(clocks):
+        stages.append(Signal.like(slot, name=f"{name}_{stage + 1}"))
+        m.d.sync += stages[-1].eq(stages[-2])
+    return stages
+
+
+def add_tree(m, terms, width, enables, name):
+    """The exact sum of ``terms`` (a power of two), a register a level, level ``n`` moving with ``enables[n]``."""
+    level = 0
+    while len(terms) > 1:
+        sums = [Signal(signed(width), name=f"{name}_level_{level + 1}_{index}") for index in range(len(terms) // 2)]
+        with m.If(enables[level]):
+            m.d.sync += [total.eq(left + right)
+                         for total, left, right in zip(sums, terms[::2], terms[1::2], strict=True)]
+        terms, level = sums, level + 1
+    return terms[0]
+
+
+class RankSums(wiring.Component):
+    """`p` and `q`: products summed over the rows of a slot and then over the slots of a pass, requantised.
+
+    A pass runs all rank groups side by side, so each has an accumulator. ``slot`` accompanies the ``products``; a
+    result (``vectors x lanes`` codes, element ``v * lanes + j``; 0 in inactive lanes) leaves `latency` clocks after
+    the last slot of its sum, with that slot in ``slot_o`` and ``valid``. ``active``: the mask over all rank lanes;
+    ``plan``: p_shift or q_shift.
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        lanes, formats, geometry = configuration.lora, configuration.formats, configuration.geometry
+        self.width = formats.reduction(max(geometry.max_inputs, geometry.max_outputs))
+        self.round = RoundShift(lanes.vectors * lanes.lanes, self.width)
+        super().__init__({
+            "slot": In(slot_layout(configuration)), "active": In(32), "plan": In(ShiftPlan),
+            "products": In(data.ArrayLayout(signed(formats.product), lanes.multipliers)),
+            "o": Out(data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)),
+            "slot_o": Out(slot_layout(configuration)), "valid": Out(1)})
+
+    @property
+    def latency(self):
+        """Clocks from products to result."""
+        return self.configuration.pipeline.rank_result - self.configuration.pipeline.product
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes, formats = self.configuration.lora, self.configuration.formats
+        tree = self.configuration.pipeline.row_tree
+        m.submodules.round = rounder = self.round
+        slots = follow(m, self.slot, self.latency)
+        enables = [is_pass(slot, Pass.DOWN, Pass.SUM) for slot in slots]
+        added, done = slots[tree], slots[-2]
+        groups = lanes.rank_groups(self.configuration.geometry.max_rank)
+        m.d.sync += rounder.valid.eq(enables[tree] & added.last)
+        m.d.comb += rounder.plans[0].eq(self.plan)
+        for v in range(lanes.vectors):
+            for j in range(lanes.lanes):
+                index = v * lanes.lanes + j
+                total = add_tree(m, [self.products[(v * lanes.rows + w) * lanes.lanes + j] for w in range(lanes.rows)],
+                                 self.width, enables, f"sum_{index}")
+                running = Array(Signal(signed(self.width), name=f"running_{index}_{group}") for group in range(groups))
+                grown = Signal(signed(self.width), name=f"grown_{index}")
+                m.d.comb += grown.eq(total + Mux(added.first, 0, running[added.rank_group]))
+                with m.If(enables[tree]):
+                    m.d.sync += [running[added.rank_group].eq(grown), rounder.i[index].eq(grown)]
+                lane_active = self.active.word_select(done.rank_group, lanes.lanes)[j]
+                with m.If(rounder.valid_o):
+                    m.d.sync += self.o[index].eq(Mux(lane_active, saturate(rounder.o[index], formats.intermediate), 0))
+        m.d.sync += self.valid.eq(rounder.valid_o)
+        m.d.comb += self.slot_o.eq(slots[-1])
+        return m
+
+
+class RowSums(wiring.Component):
+    """`y` and `dx`: products summed over the rank lanes of a slot and then over its rank groups; `y` with its
+    crossbar part.
+
+    ``slot`` accompanies the ``products``; ``c``, ``gains`` and ``offsets`` come `MULTIPLY` clocks earlier, beside the
+    slot's operands, and count in the last slot of a sum. A beat of codes (element ``v * rows + w``, 0 outside the
+    layer) leaves `latency` clocks after that slot's products, with ``valid``. ``plan``: u_shift or dx_shift;
+    ``w_plan``: w_shift.
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        lanes, formats = configuration.lora, configuration.formats
+        beat = lanes.beat_elements
+        self.width = formats.reduction(lanes.rank_groups(configuration.geometry.max_rank) * lanes.lanes)
+        self.calibrated_width = formats.sum + 1 + formats.gain
+        self.round = RoundShift(beat, self.width)
+        self.round_calibrated = RoundShift(beat, self.calibrated_width)
+        super().__init__({
+            "slot": In(slot_layout(configuration)), "plan": In(ShiftPlan), "w_plan": In(ShiftPlan),
+            "products": In(data.ArrayLayout(signed(formats.product), lanes.multipliers)),
+            "calibrate": In(1), "c": In(data.ArrayLayout(signed(formats.sum), beat)),
+            "gains": In(data.ArrayLayout(signed(formats.gain), lanes.rows)),
+            "offsets": In(data.ArrayLayout(signed(formats.sum), lanes.rows)),
+            "o": Out(data.ArrayLayout(signed(formats.output), beat)), "valid": Out(1)})
+
+    @property
+    def latency(self):
+        """Clocks from products to codes."""
+        return self.configuration.pipeline.row_result - self.configuration.pipeline.product
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes, formats = self.configuration.lora, self.configuration.formats
+        tree = self.configuration.pipeline.lane_tree
+        m.submodules.round = rounder = self.round
+        m.submodules.round_calibrated = calibrated = self.round_calibrated
+        slots = follow(m, self.slot, self.latency)
+        enables = [is_pass(slot, Pass.UP, Pass.SPREAD) for slot in slots]
+        calibrates = follow(m, self.calibrate, MULTIPLY + tree, "calibrate")
+        added, done = slots[tree], slots[-2]
+        m.d.sync += [rounder.valid.eq(enables[tree] & added.last), calibrated.valid.eq(calibrates[-1])]
+        m.d.comb += [rounder.plans[0].eq(self.plan), calibrated.plans[0].eq(self.w_plan)]
+        for v in range(lanes.vectors):
+            for w in range(lanes.rows):
+                index = v * lanes.rows + w
+                total = add_tree(m, [self.products[index * lanes.lanes + j] for j in range(lanes.lanes)],
+                                 self.width, enables, f"sum_{index}")
+                running = Signal(signed(self.width), name=f"running_{index}")
+                m.d.comb += rounder.i[index].eq(running)
+                with m.If(enables[tree]):
+                    m.d.sync += running.eq(total + Mux(added.first, 0, running))
+
+                # (c - offset) * gain in the multipliers' own three stages, then beside the tree and the accumulator.
+                centred = Signal(signed(formats.sum + 1), name=f"centred_{index}")
+                gain = Signal(signed(formats.gain), name=f"gain_{index}")
+                with m.If(calibrates[0]):
+                    m.d.sync += [centred.eq(self.c[index] - self.offsets[w]), gain.eq(self.gains[w])]
+                scaled = centred * gain
+                for stage in range(MULTIPLY - 1 + tree + 1):
+                    later = Signal(signed(self.calibrated_width), name=f"scaled_{index}_{stage + 1}")
+                    with m.If(calibrates[1 + stage]):
+                        m.d.sync += later.eq(scaled)
+                    scaled = later
+                m.d.comb += calibrated.i[index].eq(scaled)
+
+                whole = rounder.o[index] + Mux(calibrated.valid_o, calibrated.o[index], 0)
+                inside = done.positions[w] & done.vectors[v]
+                with m.If(rounder.valid_o):
+                    m.d.sync += self.o[index].eq(Mux(inside, saturate(whole, formats.output), 0))
+        m.d.sync += self.valid.eq(rounder.valid_o)
+        return m

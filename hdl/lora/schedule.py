@@ -1,0 +1,191 @@
+"""Decides, clock by clock, which slot the unit issues: the order of passes of `golden.spec.timing`, and their waits."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.registers import Kind
+
+from .plan import plan_layout
+from .slot import Pass, slot_layout
+
+__all__ = ["Schedule"]
+
+
+class Schedule(wiring.Component):
+    """Issues the slots of one operation after another.
+
+    A pass walks the row words of A or of B in order, rank groups innermost, one a clock; a slot waits (an idle slot
+    goes out) where its operand beat is not there, results have no room, or ``hold`` gives the clock to the host. Short
+    passes are filled up to what later passes need (`Pipeline.turnaround`), by the clock, so waits are never added up.
+
+    Members
+    -------
+    plan : operations, taken one at a time when the unit is idle; ``current`` is the one that runs.
+    slot : what goes out in this clock; ``take_x``, ``take_g``, ``take_c``: the operand beat it uses up.
+    x_valid, g_valid, c_valid : operand beats are there. room : results have room for one more beat.
+    hold : no slot in this clock. ended : the last result of the operation is handed over in this clock.
+    running : from the clock that takes an operation to the one it ends in. draining : no more slots will come.
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        super().__init__({
+            "plan": In(stream.Signature(plan_layout(configuration))), "current": Out(plan_layout(configuration)),
+            "slot": Out(slot_layout(configuration)), "take_x": Out(1), "take_g": Out(1), "take_c": Out(1),
+            "x_valid": In(1), "g_valid": In(1), "c_valid": In(1), "room": In(1), "hold": In(1), "ended": In(1),
+            "running": Out(1), "draining": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = self.configuration.lora
+        turnaround = self.configuration.pipeline.turnaround
+        stores = max(2, lanes.blocks(lanes.chunk))
+        current, slot = self.current, self.slot
+
+        group = Signal.like(slot.group)
+        rank_group = Signal.like(slot.rank_group)
+        address = Signal.like(slot.address)
+        elapsed = Signal(range(turnaround + 1))     # clocks of this pass before this one, up to the most that counts
+        least = Signal.like(elapsed)
+        filling = Signal()                          # all slots of the pass are out, its least clocks are not over
+        block, ahead = Signal(32), Signal(32)       # block of up and spread; block of the next down or sum
+        block_store, ahead_store = Signal.like(slot.store), Signal.like(slot.store)
+        primed = Signal()                           # the first down or sum is out: passes alternate from here on
+
+        in_pass, ready, pass_end = Signal(), Signal(), Signal()
+        last_group, last_rank_group, is_ahead = Signal(), Signal(), Signal()
+        go = Signal()
+        forward = current.operation.kind == Kind.FORWARD
+        m.d.comb += [
+            last_group.eq(group == Mux(slot.in_b, current.last_output_group, current.last_input_group)),
+            last_rank_group.eq(rank_group == current.last_rank_group),
+            go.eq(in_pass & ~filling & ready & ~self.hold),
+            slot.rank_group.eq(rank_group), slot.address.eq(address), slot.group.eq(group),
+            slot.store.eq(Mux(is_ahead, ahead_store, block_store)),
+            slot.positions.eq(Mux(last_group, Mux(slot.in_b, current.output_rest, current.input_rest), ~0)),
+            slot.vectors.eq(Mux(Mux(is_ahead, ahead, block) == current.last_block, current.vector_rest, ~0)),
+            pass_end.eq((filling | (go & last_group & last_rank_group)) & (elapsed + 1 >= least)),
+        ]
+        with m.If(elapsed != turnaround):
+            m.d.sync += elapsed.eq(elapsed + 1)
+        with m.If(go):
+            m.d.sync += [address.eq(address + 1), rank_group.eq(Mux(last_rank_group, 0, rank_group + 1))]
+            with m.If(last_rank_group):
+                m.d.sync += group.eq(group + 1)
+                with m.If(last_group):
+                    m.d.sync += filling.eq(1)
+
+        def start(state, base=None):
+            """Turn to the next pass; its first slot may go out in the next clock."""
+            m.next = state
+            m.d.sync += [group.eq(0), rank_group.eq(0), elapsed.eq(0), filling.eq(0)]
+            if base is not None:
+                m.d.sync += address.eq(base)
+
+        def issue(kind, operand=1, reduces_rows=False):
+            """This clock's slot, if its operand is there."""
+            m.d.comb += [in_pass.eq(1), ready.eq(operand),
+                         slot.first.eq(group == 0 if reduces_rows else rank_group == 0),
+                         slot.last.eq(last_group if reduces_rows else last_rank_group)]
+            with m.If(go):
+                m.d.comb += slot.kind.eq(kind)
+
+        def advance_block():
+            """One block is through."""
+            m.d.sync += [block.eq(block + 1), block_store.eq(Mux(block_store == stores - 1, 0, block_store + 1))]
+
+        def advance_ahead():
+            """One block more has its p or q."""
+            m.d.sync += [ahead.eq(ahead + 1), ahead_store.eq(Mux(ahead_store == stores - 1, 0, ahead_store + 1)),
+                         primed.eq(1)]
+
+        more_ahead = Signal()   # another block's down or sum is to be issued
+        m.d.comb += more_ahead.eq(ahead <= current.last_block)
+        m.d.comb += self.running.eq(1)
+
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += [self.plan.ready.eq(1), self.running.eq(self.plan.valid)]
+                m.d.sync += [current.eq(self.plan.payload), primed.eq(0), block.eq(0), block_store.eq(0),
+                             ahead.eq(0), ahead_store.eq(0)]
+                with m.If(self.plan.valid), m.Switch(self.plan.payload.operation.kind):
+                    with m.Case(Kind.FORWARD):
+                        start("Down", self.plan.payload.a_base)
+                    with m.Case(Kind.BACKWARD):
+                        start("Sum", self.plan.payload.b_base)
+                    with m.Default():
+                        start("Update A", self.plan.payload.a_base)
+            with m.State("Down"):
+                m.d.comb += [is_ahead.eq(1), least.eq(turnaround), self.take_x.eq(go & last_rank_group)]
+                issue(Pass.DOWN, self.x_valid, reduces_rows=True)
+                with m.If(pass_end):
+                    advance_ahead()
+                    with m.If(primed):
+                        start("Up", current.b_base)
+                    with m.Elif(current.last_block != 0):
+                        start("Down", current.a_base)
+                    with m.Else():
+                        start("Wait")
+            with m.State("Up"):
+                m.d.comb += [slot.in_b.eq(1), self.take_c.eq(go & last_rank_group)]
+                issue(Pass.UP, ~last_rank_group | (self.c_valid & self.room))
+                with m.If(pass_end):
+                    advance_block()
+                    with m.If(block == current.last_block):
+                        m.next = "Drain"
+                    with m.Elif(more_ahead):
+                        start("Down", current.a_base)
+                    with m.Else():
+                        start("Wait")
+            with m.State("Sum"):
+                m.d.comb += [is_ahead.eq(1), slot.in_b.eq(1), least.eq(current.gap),
+                             self.take_g.eq(go & last_rank_group)]
+                issue(Pass.SUM, self.g_valid, reduces_rows=True)
+                with m.If(pass_end):
+                    advance_ahead()
+                    with m.If(primed):
+                        start("Outer A", current.a_base)
+                    with m.Else():
+                        start("Outer B", current.b_base)
+            with m.State("Outer B"):
+                m.d.comb += slot.in_b.eq(1)
+                issue(Pass.OUTER_B)
+                with m.If(pass_end):
+                    with m.If(more_ahead):
+                        start("Sum", current.b_base)
+                    with m.Elif(current.gap != 0):
+                        start("Wait")
+                    with m.Else():
+                        start("Outer A", current.a_base)
+            with m.State("Outer A"):
+                m.d.comb += self.take_x.eq(go & last_rank_group)
+                issue(Pass.OUTER_A, self.x_valid)
+                with m.If(pass_end):
+                    start("Spread", current.a_base)
+            with m.State("Spread"):
+                issue(Pass.SPREAD, ~last_rank_group | self.room)
+                with m.If(pass_end):
+                    advance_block()
+                    with m.If(block == current.last_block):
+                        m.next = "Drain"
+                    with m.Else():
+                        start("Outer B", current.b_base)
+            with m.State("Update A"):
+                issue(Pass.UPDATE)
+                with m.If(pass_end):
+                    start("Update B", current.b_base)
+            with m.State("Update B"):
+                m.d.comb += slot.in_b.eq(1)
+                issue(Pass.UPDATE)
+                with m.If(pass_end):
+                    m.next = "Drain"
+            with m.State("Wait"), m.If(elapsed + 1 >= Mux(forward, turnaround, current.gap)):
+                with m.If(forward):
+                    start("Up", current.b_base)
+                with m.Else():
+                    start("Outer A", current.a_base)
+            with m.State("Drain"):
+                m.d.comb += self.draining.eq(1)
+                with m.If(self.ended):
+                    m.next = "Idle"
+        return m

@@ -1,0 +1,204 @@
+"""The LoRA compute unit: a schedule that issues slots, and the pipeline they run down."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.registers import Kind
+from rmdlora.golden.spec.timing import MEMORY, MULTIPLY
+
+from ..arithmetic import ShiftPlan
+from ..buffer import RowPort
+from ..operation import Operation
+from .generators import GeneratorPort, Generators
+from .multiply import Multipliers
+from .plan import Plan
+from .reduce import RankSums, RowSums, follow
+from .schedule import Schedule
+from .slot import Pass, is_pass
+from .state import StateSums
+from .update import Update
+
+__all__ = ["LoraUnit"]
+
+
+class LoraUnit(wiring.Component):
+    """Forward, backward and update of one adapter, one row word a clock (contract, sections 2 to 4).
+
+    Latency and throughput are `golden.spec.timing.Pipeline`, to the clock. Operands and results are beats of ``rows``
+    elements of each of ``vectors`` vectors (`golden.spec.geometry`); a missing operand or a full result stream makes
+    the unit wait, and loses nothing. Operations must be legal (`OperationCheck`).
+
+    Members
+    -------
+    operation : operations, taken as they come; the next one is planned while one runs. x, c, g : operand beats. A
+    forward takes ``x`` of the next block before ``c`` of this one; ``c`` is always taken. A backward
+        takes ``g``, then ``x`` of a block.
+    y, dx : result beats of forward and backward.
+    running : from the clock an operation is accepted in to its last one; ``done`` : that last one.
+    rows : to the `Buffer`. generator : to the lanes' random generators.
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        beat = configuration.lora.beat_elements
+        formats = configuration.formats
+
+        def beats(bits):
+            return stream.Signature(data.ArrayLayout(signed(bits), beat))
+
+        super().__init__({
+            "operation": In(stream.Signature(Operation)), "x": In(beats(formats.activation)),
+            "c": In(beats(formats.sum)), "g": In(beats(formats.gradient)), "y": Out(beats(formats.output)),
+            "dx": Out(beats(formats.output)), "running": Out(1), "done": Out(1), "rows": Out(RowPort(configuration)),
+            "generator": In(GeneratorPort())})
+
+    def elaborate(self, platform):
+        m = Module()
+        configuration, rows = self.configuration, self.rows
+        lanes, formats, pipeline = configuration.lora, configuration.formats, configuration.pipeline
+        m.submodules.planner = planner = Plan(configuration)
+        m.submodules.schedule = schedule = Schedule(configuration)
+        m.submodules.multipliers = multipliers = Multipliers(configuration)
+        m.submodules.rank_sums = rank_sums = RankSums(configuration)
+        m.submodules.row_sums = row_sums = RowSums(configuration)
+        m.submodules.state_sums = state_sums = StateSums(configuration)
+        m.submodules.update = update = Update(configuration)
+        m.submodules.generators = generators = Generators(configuration)
+
+        wiring.connect(m, wiring.flipped(self.operation), planner.i)
+        wiring.connect(m, planner.o, schedule.plan)
+        wiring.connect(m, wiring.flipped(self.generator), generators.port)
+        operation = schedule.current.operation
+        forward = operation.kind == Kind.FORWARD
+
+        # Operand beats: taken with the slot, masked to what exists, and beside the memories' words from there on.
+        m.d.comb += [
+            schedule.x_valid.eq(self.x.valid), self.x.ready.eq(schedule.take_x),
+            schedule.g_valid.eq(self.g.valid), self.g.ready.eq(schedule.take_g),
+            schedule.c_valid.eq(self.c.valid), self.c.ready.eq(schedule.take_c),
+            schedule.hold.eq(rows.hold), self.running.eq(schedule.running)]
+        slots = follow(m, schedule.slot, max(pipeline.state_result, pipeline.update_result, MEMORY + MULTIPLY))
+        issued, operands = slots[0], slots[MEMORY]
+        row_layout = data.ArrayLayout(signed(formats.row_operand), lanes.beat_elements)
+        fetched, row_operand = Signal(row_layout), Signal(row_layout)
+        taken_c = [Signal.like(self.c.payload, name=f"c_{stage}") for stage in range(MEMORY)]
+        with m.If(schedule.take_c):
+            m.d.sync += taken_c[0].eq(self.c.payload)
+        m.d.sync += taken_c[1].eq(taken_c[0])
+        for v in range(lanes.vectors):
+            for w in range(lanes.rows):
+                index = v * lanes.rows + w
+                beat = Mux(is_pass(issued, Pass.SUM), self.g.payload[index], self.x.payload[index])
+                with m.If(is_pass(issued, Pass.DOWN, Pass.SUM, Pass.OUTER_A)):
+                    m.d.sync += fetched[index].eq(Mux(issued.positions[w] & issued.vectors[v], beat, 0))
+
+        # g of a block is summed and then meets p: it waits in a memory of one block.
+        gradient_layout = data.ArrayLayout(signed(formats.gradient), lanes.beat_elements)
+        m.submodules.gradients = gradients = memory.Memory(
+            shape=gradient_layout, depth=max(2, lanes.groups(configuration.geometry.max_outputs)), init=[])
+        gradient_write, gradient_read = gradients.write_port(), gradients.read_port()
+        m.d.comb += [gradient_write.en.eq(is_pass(slots[1], Pass.SUM)), gradient_write.addr.eq(slots[1].group),
+                     gradient_read.en.eq(is_pass(issued, Pass.OUTER_B)), gradient_read.addr.eq(issued.group)]
+        for index in range(lanes.beat_elements):
+            m.d.comb += gradient_write.data[index].eq(fetched[index])
+            m.d.sync += row_operand[index].eq(
+                Mux(is_pass(slots[1], Pass.OUTER_B), gradient_read.data[index], fetched[index]))
+
+        # p of a chunk, q of two blocks; each rank group is a word of `vectors x lanes` codes.
+        code_layout = data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)
+        rank_layout = data.ArrayLayout(signed(formats.rank_operand), lanes.vectors * lanes.lanes)
+        rank_operand = Signal(rank_layout)
+        group_bits = len(issued.rank_group)
+        m.submodules.p_codes = p_codes = memory.Memory(
+            shape=code_layout, depth=max(2, max(2, lanes.blocks(lanes.chunk)) << group_bits), init=[])
+        m.submodules.q_codes = q_codes = memory.Memory(shape=code_layout, depth=2 << group_bits, init=[])
+        result = rank_sums.slot_o
+        reads = {}
+        for codes, made_by, used_by, store_bits in (
+                (p_codes, (Pass.DOWN,), (Pass.UP, Pass.OUTER_B), len(issued.store)),
+                (q_codes, (Pass.SUM,), (Pass.SPREAD, Pass.OUTER_A), 1)):
+            write, read = codes.write_port(), codes.read_port()
+            m.d.comb += [write.en.eq(rank_sums.valid & is_pass(result, *made_by)), write.data.eq(rank_sums.o),
+                         write.addr.eq(Cat(result.rank_group, result.store[:store_bits])),
+                         read.en.eq(is_pass(issued, *used_by)),
+                         read.addr.eq(Cat(issued.rank_group, issued.store[:store_bits]))]
+            reads[codes] = read.data
+        trainable = operation.trainable.word_select(slots[1].rank_group, lanes.lanes)
+        outer = is_pass(slots[1], Pass.OUTER_A, Pass.OUTER_B)
+        for v in range(lanes.vectors):
+            for j in range(lanes.lanes):
+                index = v * lanes.lanes + j
+                code = Mux(is_pass(slots[1], Pass.UP, Pass.OUTER_B), reads[p_codes][index], reads[q_codes][index])
+                m.d.sync += rank_operand[index].eq(Mux(outer & ~trainable[j], 0, code))
+
+        # Row words. State meets outer products behind the multipliers and the shifters, weights meet the update's step
+        # behind its shifters: each is read just in time, so nothing wide is delayed.
+        outer_read = slots[pipeline.product + state_sums.read_latency - MEMORY]
+        update_read = slots[update.weight_latency]
+        late_weights = is_pass(update_read, Pass.UPDATE)
+        late_states = is_pass(outer_read, Pass.OUTER_A, Pass.OUTER_B)
+        weights, states = Signal.like(rows.weights), Signal.like(rows.states)
+        gains, offsets = Signal.like(rows.gains), Signal.like(rows.offsets)
+        m.d.comb += [
+            rows.read_weights.eq(is_pass(issued, Pass.DOWN, Pass.UP, Pass.SUM, Pass.SPREAD) | late_weights),
+            rows.weights_address.eq(Mux(late_weights, update_read.address, issued.address)),
+            rows.read_states.eq(is_pass(issued, Pass.UPDATE) | late_states),
+            rows.states_address.eq(Mux(late_states, outer_read.address, issued.address)),
+            rows.read_calibration.eq(is_pass(issued, Pass.UP)),
+            rows.calibration_address.eq(operation.calibration + issued.group)]
+        m.d.sync += [weights.eq(rows.weights), states.eq(rows.states), gains.eq(rows.gains), offsets.eq(rows.offsets)]
+
+        # Down the pipeline.
+        def plan_shift(shift, rounder):
+            return ShiftPlan.decode(m, shift, rounder.shift_limit)
+
+        products = slots[pipeline.product]
+        m.d.comb += [
+            multipliers.slot.eq(operands), multipliers.weights.eq(weights), multipliers.row_operand.eq(row_operand),
+            multipliers.rank_operand.eq(rank_operand),
+            rank_sums.slot.eq(products), rank_sums.products.eq(multipliers.o), rank_sums.active.eq(operation.active),
+            rank_sums.plan.eq(plan_shift(Mux(forward, operation.p, operation.q), rank_sums.round)),
+            row_sums.slot.eq(products), row_sums.products.eq(multipliers.o),
+            row_sums.plan.eq(plan_shift(Mux(forward, operation.u, operation.dx), row_sums.round)),
+            row_sums.w_plan.eq(plan_shift(operation.w, row_sums.round_calibrated)),
+            row_sums.calibrate.eq(is_pass(operands, Pass.UP) & operands.last), row_sums.c.eq(taken_c[-1]),
+            row_sums.gains.eq(gains), row_sums.offsets.eq(offsets),
+            state_sums.slot.eq(products), state_sums.products.eq(multipliers.o), state_sums.states.eq(states),
+            state_sums.va_plan.eq(plan_shift(operation.va, state_sums.round)),
+            state_sums.vb_plan.eq(plan_shift(operation.vb, state_sums.round)),
+            generators.advance.eq(is_pass(slots[1], Pass.UPDATE) & ~operation.nearest),
+            generators.rank_group.eq(slots[1].rank_group), generators.positions.eq(slots[1].positions),
+            generators.trainable.eq(operation.trainable),
+            update.slot.eq(operands), update.states.eq(states), update.weights.eq(weights),
+            update.draws.eq(generators.draws), update.stochastic.eq(~operation.nearest),
+            update.trainable.eq(operation.trainable), update.momentum.eq(operation.momentum != 0),
+            update.lra_plan.eq(plan_shift(operation.lra, update.step)),
+            update.lrb_plan.eq(plan_shift(operation.lrb, update.step)),
+            update.momentum_plan.eq(plan_shift(operation.momentum, update.decay))]
+
+        # Back into the buffer: outer passes and updates never meet, the unit is empty between operations.
+        m.d.comb += [
+            rows.write_weights.eq(update.valid), rows.write_states.eq(update.valid | state_sums.valid),
+            rows.write_address.eq(Mux(update.valid, update.slot_o.address, state_sums.slot_o.address)),
+            rows.new_weights.eq(update.new_weights),
+            rows.new_states.eq(Mux(update.valid, update.new_states, state_sums.o))]
+        writes_left = Cat(
+            *(is_pass(slot, Pass.OUTER_A, Pass.OUTER_B) for slot in slots[1:pipeline.state_result]),
+            *(is_pass(slot, Pass.UPDATE) for slot in slots[1:pipeline.update_result])).any()
+        m.d.comb += rows.settled.eq(~writes_left & ~update.valid & ~state_sums.valid)
+
+        # Results: a slot that makes a beat goes out only when there is room for it.
+        depth = 1 << (pipeline.row_result + 4).bit_length()
+        m.submodules.results = results = fifo.SyncFIFOBuffered(width=lanes.beat_elements * formats.output, depth=depth)
+        outstanding = Signal(range(depth + 1))
+        promised = is_pass(issued, Pass.UP, Pass.SPREAD) & issued.last
+        handed = results.r_rdy & results.r_en
+        m.d.sync += outstanding.eq(outstanding + promised - handed)
+        m.d.comb += [
+            schedule.room.eq(outstanding != depth), results.w_en.eq(row_sums.valid), results.w_data.eq(row_sums.o),
+            self.y.payload.eq(results.r_data), self.dx.payload.eq(results.r_data),
+            self.y.valid.eq(results.r_rdy & forward), self.dx.valid.eq(results.r_rdy & ~forward),
+            results.r_en.eq(Mux(forward, self.y.ready, self.dx.ready)),
+            schedule.ended.eq(~writes_left & (outstanding == handed)),
+            self.done.eq(schedule.draining & schedule.ended)]
+        return m
