@@ -1,0 +1,130 @@
+"""A Verilog design as a library: built with Verilator, loaded by PyVerilator, with the native lane's harness inside.
+
+PyVerilator loads the model and knows its ports; `native/harness.cpp`, compiled in, holds everything that happens every
+clock. What drives both from Python is `native.NativeLane`.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import types
+
+from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, run_step
+
+__all__ = ["NativeModel", "build_native"]
+
+HARNESS = pathlib.Path(__file__).parent / "native" / "harness.cpp"
+# Verilator 5 writes VL_IN8(&clk,0,0); PyVerilator 0.7.0 looks for VL_IN8(clk,0,0)
+PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&?(\w+),(\d+),(\d+)(?:,\d+)?\);")
+# several models share a process: none may hand its functions or its inline variables to another
+COMPILE_FLAGS = "-fPIC -std=gnu++17 -DVL_USER_FINISH -fno-gnu-unique -fno-semantic-interposition -I.."
+LINK_FLAGS = "-fPIC -shared -Wl,-Bsymbolic"
+
+
+def load_pyverilator():
+    """The `pyverilator` package. Its import of tclwrapper, for a waveform viewer, fails from Python 3.11 on."""
+    sys.modules.setdefault("tclwrapper", types.ModuleType("tclwrapper"))
+    return importlib.import_module("pyverilator")
+
+
+pyverilator = load_pyverilator()
+
+
+class NativeModel(pyverilator.PyVerilator):
+    """A Verilator model as a library: PyVerilator, for Verilator 5, with its ports' memory at hand.
+
+    Members beside PyVerilator's own (`io`, `eval`, ...): ``ports``, a dict from Verilog name to `(direction, bits)`;
+    ``lib``, the library, in which every ``extern "C"`` function of the design's C++ sources is found too.
+    """
+
+    @classmethod
+    def build(cls, design, waves=False):
+        """The model of ``design`` (a `verilate.Design`), built unless the cache has it; ``waves``: able to trace."""
+        return cls(build_native(design, waves))
+
+    def __init__(self, folder):
+        # a copy of its own, so that two models in one process share no state, not even a board's
+        with tempfile.TemporaryDirectory(prefix="rmdlora-") as private:
+            library = shutil.copy(folder / "model.so", private)
+            super().__init__(library, auto_eval=False)
+        self.eval()
+        self.ports = {standard_name(name): (direction, bits) for direction, names in
+                      (("in", self.inputs), ("out", self.outputs)) for name, bits in names}
+        self.lib.rmd_port.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        self.lib.rmd_port.restype = ctypes.c_void_p
+
+    def address(self, port):
+        """Address of the memory of ``port`` (its Verilog name): its bits, little-endian, in 1, 2, 4 or 4 n bytes."""
+        return self.lib.rmd_port(self.model, port.encode())
+
+
+def standard_name(name):
+    """The Verilog name of a port from Verilator's name of it in C++."""
+    return pyverilator.pyverilator.verilator_name_to_standard_modular_name(name)[-1]
+
+
+def build_native(design, waves):
+    """Folder with the library `model.so` of ``design``."""
+    harness = HARNESS.read_text(encoding="utf-8")
+    recipe = pathlib.Path(__file__).read_text(encoding="utf-8")     # flags and wrapper are part of what is built
+    identity = ("native", design, waves, harness, recipe, LINT_FLAGS, MAKE_FLAGS)
+
+    def build(folder):
+        names = design.write(folder)
+        (folder / "harness.cpp").write_text(harness, encoding="utf-8")
+        log = folder / "build.log"
+        compiled = [f"../{name}" for name in (*(n for n in names if n.endswith((".cpp", ".cc"))),
+                                              "harness.cpp", "wrapper.cpp")]
+        run_step(["verilator", "--cc", "--exe", "-O3", "--no-timing", "-Mdir", "obj", "--top-module", design.top,
+                  "--timescale", "1ns/1ns", *LINT_FLAGS, *(["--trace"] if waves else []), "-CFLAGS", COMPILE_FLAGS,
+                  *(n for n in names if n.endswith((".v", ".sv"))), *compiled], folder, log)
+        write_glue(folder, design.top, waves)
+        run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk",
+                  f"LDFLAGS={LINK_FLAGS}", *MAKE_FLAGS], folder, log)
+        (folder / "obj" / f"V{design.top}").rename(folder / "model.so")
+        shutil.rmtree(folder / "obj")
+
+    return cached_build(f"{design.top}-native", identity, build)
+
+
+def write_glue(folder, top, waves):
+    """Write the C++ between the model Verilator wrote, PyVerilator and the harness: `model.h` and `wrapper.cpp`."""
+    inputs, outputs = [], []
+    for direction, name, high, low in PORT.findall((folder / "obj" / f"V{top}.h").read_text(encoding="utf-8")):
+        (inputs if direction == "IN" else outputs).append((name, int(high) - int(low) + 1))
+    lines = [f'#include "V{top}.h"', f"using Model = V{top};"]
+    if waves:
+        lines += ['#include "verilated_vcd_c.h"', "#define TRACED"]
+    if record := clock_record(folder / "obj", top):
+        lines += [f'#include "V{top}___024root.h"', f"#define CLOCK_BEFORE(model) (model)->rootp->{record}"]
+    (folder / "model.h").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code = pyverilator.verilatorcpp.template_cpp(top, inputs, outputs, [], json.dumps("null"))
+    if not waves:       # PyVerilator's own trace functions would not link
+        code = code.replace('#include "verilated_vcd_c.h"', "struct VerilatedVcdC { void open(const char*) {} "
+                            "void dump(int) {} void flush() {} void close() {} };")
+        code = code.replace("top->trace(tfp, 99);", "")
+    lookup = [f'    if (!strcmp(name, "{standard_name(name)}")) return &top->{name};' for name, _ in inputs + outputs]
+    code += "\n".join(["\n#include <cstring>", f'extern "C" void* rmd_port(V{top}* top, const char* name) {{',
+                       *lookup, "    return nullptr;", "}", ""])
+    (folder / "wrapper.cpp").write_text(code, encoding="utf-8")
+
+
+def clock_record(obj, top):
+    """C++ name of the model's record of the clock's level at the last evaluation, or None.
+
+    Clearing it makes the next evaluation see a rising edge, so a clock in which nothing else changed needs no
+    evaluation of the falling one. None where anything but a rising edge uses that record.
+    """
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
+    rising = re.findall(r"\.clk\)\s*&\s*\(~\s*\(IData\)\(vlSelfRef\.(__Vtrigprevexpr___TOP__clk__\d+)\)", text)
+    if len(set(rising)) != 1:
+        return None
+    record = rising[0]
+    uses = len(re.findall(rf"\b{record}\b(?! = )", text))
+    return record if uses == len(rising) else None
