@@ -24,7 +24,7 @@ import torch
 
 from .spec.refusal import RefusedValue
 
-__all__ = ["Pictures", "Split", "load_pictures", "split_pictures", "augment", "shrink"]
+__all__ = ["Pictures", "Split", "augment", "load_pictures", "shrink", "split_pictures"]
 
 ARCHIVE = "olivetti_0_19.npz"
 DOWNLOAD_TIMEOUT_S = 10
@@ -35,8 +35,9 @@ DIGITS_AN_IDENTITY = 40
 class Pictures:
     """Grey pictures with an identity each.
 
-    ``images`` float32 (n, side, side), 0 black .. 1 white; ``identity`` int64 (n,), 0 .. identities - 1; ``source`` says
-    in words what they are; ``kind`` is ``"faces"`` or ``"digits"``; ``passed_over`` a line a source that was not there.
+    ``images`` float32 (n, side, side), 0 black .. 1 white; ``identity`` int64 (n,), 0 .. identities - 1; ``source``
+    says in words what they are; ``kind`` is ``"faces"`` or ``"digits"``; ``passed_over`` a line a source that was not
+    there.
     """
 
     images: np.ndarray
@@ -74,8 +75,8 @@ def load_pictures(identities=6, folder=None, download=None):
     except OSError as problem:
         passed_over.append(f"scikit-learn's download of the Olivetti faces failed: {' '.join(str(problem).split())}")
     else:
-        return choose(images, identity, identities, "Olivetti faces (Olivetti Research Laboratory) through scikit-learn",
-                      "faces", passed_over)
+        return choose(images, identity, identities, "Olivetti faces (Olivetti Research Laboratory) through "
+                      "scikit-learn", "faces", passed_over)
     images, identity = read_digits()
     return choose(images, identity, identities, "handwritten digits of scikit-learn, standing in for faces", "digits",
                   passed_over)
@@ -89,7 +90,7 @@ def default_folder():
 def read_archive(path):
     """``(images, identity)`` of an archive with ``images`` uint8 (n, side, side) and ``target`` (n,)."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             images, identity = archive["images"], archive["target"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
         raise RefusedValue(f"{path} must be a numpy archive with images and target: {problem}") from None
@@ -101,7 +102,7 @@ def read_archive(path):
 
 def download_faces():
     """``(images, identity)`` through scikit-learn; OSError where the network does not answer in time."""
-    from sklearn.datasets import fetch_olivetti_faces   # slow to import, and not always needed
+    from sklearn.datasets import fetch_olivetti_faces  # slow to import, and not always needed
 
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)

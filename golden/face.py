@@ -1,8 +1,8 @@
 """The face task's network: a small MLP-Mixer in float torch, how it learns, and how an adapter makes it forget.
 
-Shape and recipe follow the authors of RM-DLoRA (arXiv 2601.10037 and their code): 16 x 16 pixels in patches of 4 x 4, 16
-tokens of 20 channels, two blocks with 32 hidden units, six outputs, no biases; Adam at 0.01 on the whole training set
-at once. Unlike theirs, pictures are split before they are augmented.
+Shape and recipe follow the authors of RM-DLoRA (arXiv 2601.10037 and their code): 16 x 16 pixels in patches of 4 x 4,
+16 tokens of 20 channels, two blocks with 32 hidden units, six outputs, no biases; Adam at 0.01 on the whole training
+set at once. Unlike theirs, pictures are split before they are augmented.
 """
 
 import dataclasses
@@ -13,7 +13,17 @@ import torch
 
 from .data import augment, load_pictures, shrink, split_pictures
 
-__all__ = ["ADAPTED", "Mixer", "FaceTask", "prepare_task", "learn", "unlearn", "accuracy", "accuracy_by_identity"]
+__all__ = [
+    "ADAPTED",
+    "FaceTask",
+    "Mixer",
+    "accuracy",
+    "accuracy_by_identity",
+    "confusion",
+    "learn",
+    "prepare_task",
+    "unlearn",
+]
 
 LORA_SCALE = 4.0        # of B A x; not divided by the rank
 NORM_EPSILON = 1e-8     # added after the square root
@@ -24,16 +34,17 @@ class Mixer(torch.nn.Module):
     """The MLP-Mixer, with its linear layers pluggable.
 
     ``forward(images, layer=None)``: images (n, side, side) -> logits (n, outputs). ``layer`` is what computes a linear
-    layer: a function ``(name, x) -> y`` with x (..., k) and y (..., d); by default `linear`, float weights plus the active
-    adapters. Everything else (norms, GELU, transposes, residuals, the mean) is the glue that the processor does, written
-    once here for every way of computing the layers.
+    layer: a function ``(name, x) -> y`` with x (..., k) and y (..., d); by default `linear`, float weights plus the
+    active adapters. Everything else (norms, GELU, transposes, residuals, the mean) is the glue that the processor
+    does, written once here for every way of computing the layers.
 
-    Members: ``weights`` {name: (d, k)}, ``gammas`` {name: (channels,)}, ``adapters`` {slot: {name_a (r, k), name_b (d, r)}}
-    and ``active``, the slots that are summed.
+    Members: ``weights`` {name: (d, k)}, ``gammas`` {name: (channels,)}, ``adapters`` {slot: {name_a (r, k), name_b (d,
+    r)}} and ``active``, the slots that are summed.
     """
 
     def __init__(self, side=16, patch=4, channels=20, hidden=32, blocks=2, outputs=6, seed=0):
         super().__init__()
+        self.lora_scale = LORA_SCALE
         self.patch, self.blocks = patch, blocks
         tokens = (side // patch) ** 2
         shapes = {"patch": (channels, patch * patch)}
@@ -43,7 +54,7 @@ class Mixer(torch.nn.Module):
         shapes["out"] = (outputs, channels)
         self.shapes = shapes
         draw = torch.Generator().manual_seed(seed)
-        self.weights = torch.nn.ParameterDict({name: kaiming(shape, draw) for name, shape in shapes.items()})
+        self.weights = torch.nn.ParameterDict([(name, kaiming(shape, draw)) for name, shape in shapes.items()])
         norms = [f"block{block}_{mix}" for block in range(blocks) for mix in ("token", "channel")] + ["out"]
         self.gammas = torch.nn.ParameterDict({name: torch.ones(channels) for name in norms})
         self.adapters = torch.nn.ModuleDict()
@@ -57,7 +68,7 @@ class Mixer(torch.nn.Module):
                 for name in self.shapes}
 
     def add_adapter(self, slot, rank, seed=0):
-        """A fresh adapter of ``rank`` on every layer of `ADAPTED`, active beside those already active; B starts at 0."""
+        """A fresh adapter of ``rank`` on every layer of `ADAPTED`, active beside the others; B starts at 0."""
         draw = torch.Generator().manual_seed(seed)
         parts = {}
         for name in ADAPTED:
@@ -68,12 +79,13 @@ class Mixer(torch.nn.Module):
         self.active = (*self.active, slot)
 
     def adapter(self, name, slots=None):
-        """``(a (r, k), b (d, r))`` of a layer, the adapters of ``slots`` (default: all) side by side; None without any."""
+        """``(a (r, k), b (d, r))`` of a layer: the adapters of ``slots`` (default: all) side by side, or None."""
         parts = [self.adapters[slot] for slot in (self.adapters if slots is None else slots)
                  if f"{name}_a" in self.adapters[slot]]
         if not parts:
             return None
-        return (torch.cat([part[f"{name}_a"] for part in parts]), torch.cat([part[f"{name}_b"] for part in parts], dim=1))
+        return (torch.cat([part[f"{name}_a"] for part in parts]),
+                torch.cat([part[f"{name}_b"] for part in parts], dim=1))
 
     def linear(self, name, x):
         """A layer in float: ``W x`` plus the active adapters' share."""
@@ -81,7 +93,7 @@ class Mixer(torch.nn.Module):
         for slot in self.active:
             if f"{name}_a" in self.adapters[slot]:
                 a, b = self.adapters[slot][f"{name}_a"], self.adapters[slot][f"{name}_b"]
-                y = y + LORA_SCALE * (x @ a.T) @ b.T
+                y = y + self.lora_scale * (x @ a.T) @ b.T
         return y
 
     def norm(self, name, x):
@@ -113,8 +125,8 @@ def kaiming(shape, draw):
 class FaceTask:
     """Pictures as the network sees them: float32 (n, 16, 16) in -1..1 and their identities.
 
-    ``train`` holds every training picture and its variants; ``seen`` the training pictures alone; ``test`` pictures that
-    neither are in training nor gave a variant to it. ``pictures`` and ``split`` are where they come from.
+    ``train`` holds every training picture and its variants; ``seen`` the training pictures alone; ``test`` pictures
+    that neither are in training nor gave a variant to it. ``pictures`` and ``split`` are where they come from.
     """
 
     pictures: object
@@ -125,7 +137,7 @@ class FaceTask:
 
 
 def prepare_task(identities=5, copies=29, seed=0, pictures=None):
-    """The `FaceTask` of identities 0 .. ``identities`` - 1: split by ``seed``, then ``copies`` variants a training picture."""
+    """The `FaceTask` of the first ``identities``: split by ``seed``, then ``copies`` variants a training picture."""
     pictures = pictures or load_pictures(identities)
     split = split_pictures(pictures, seed=seed)
     draw = torch.Generator().manual_seed(seed)
@@ -144,8 +156,8 @@ def prepare_task(identities=5, copies=29, seed=0, pictures=None):
 def learn(mixer, task, epochs=300, rate=0.01, report=None):
     """Train every weight of ``mixer`` on ``task.train``; the weights of the last epoch stay.
 
-    ``report(epoch, loss)`` is called after each. The rate falls to 0 along a half cosine, so the last epoch is a fair choice
-    without a look at any test picture.
+    ``report(epoch, loss)`` is called after each. The rate falls to 0 along a half cosine, so the last epoch is a fair
+    choice without a look at any test picture.
     """
     optimiser = torch.optim.Adam([*mixer.weights.values(), *mixer.gammas.values()], lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
@@ -164,8 +176,8 @@ def unlearn(mixer, task, forget=2, slot="unlearn", rank=6, epochs=30, rate=0.01,
     """Add an adapter of ``rank`` and train it alone until ``mixer`` no longer knows identity ``forget``.
 
     The loss is the mean of w CE with w = ``weight`` for the pictures to forget and 1 for the others (the paper's eq. 6:
-    gradient ascent beside retention). It is bounded below by stopping: after the last epoch, or after the first in which
-    no *training* picture of ``forget`` is recognised and all but 1 % of the others are. Returns the epochs made.
+    gradient ascent beside retention). It is bounded below by stopping: after the last epoch, or after the first in
+    which no *training* picture of ``forget`` is recognised and all but 1 % of the others are. Returns the epochs made.
     """
     mixer.add_adapter(slot, rank, seed)
     images, identity = task.train
@@ -198,4 +210,5 @@ def accuracy_by_identity(logits, identity):
 def confusion(logits, identity):
     """Counts (outputs, outputs): row the true identity, column the one given."""
     outputs = logits.shape[1]
-    return np.bincount((identity * outputs + logits.argmax(dim=1)).numpy(), minlength=outputs**2).reshape(outputs, outputs)
+    pairs = (identity * outputs + logits.argmax(dim=1)).numpy()
+    return np.bincount(pairs, minlength=outputs**2).reshape(outputs, outputs)

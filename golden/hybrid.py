@@ -1,0 +1,316 @@
+"""Hybrid networks: each linear layer a crossbar part and a LoRA part, in integers; the glue between them in float.
+
+A model (such as `golden.face.Mixer`) is a torch module whose ``forward(inputs, layer)`` calls ``layer(name, x)`` for
+every linear layer. `map_network` turns its weights into conductances and its adapters into codes, and chooses every
+scale, shift, gain and offset from training inputs. The `HybridNetwork` then runs the same model with layers that are
+
+* float torch (``model(inputs)`` itself),
+* the oracle (`OracleLayers`: crossbar read and LoRA unit in exact integers), or
+* anything else with the same call, such as the simulated Verilog behind its driver.
+
+Scales. A layer's real input is ``x_scale`` times its code and its real output ``y_scale`` times its code; crossbar and
+LoRA part meet in that one output scale (contract, section 2):
+
+    (c - offset) * gain / 2**w_shift                      = crossbar part / y_scale
+    sum_j b[o,j] (sum_i a[j,i] x[i] / 2**p_shift) / 2**u_shift = LoRA part / y_scale
+"""
+
+import copy
+import dataclasses
+import math
+
+import numpy as np
+import torch
+
+from . import lora
+from .mapping import map_weights, weight_scale
+from .spec.formats import GAIN_BITS, SHIFT_LIMIT
+from .spec.refusal import RefusedValue
+
+__all__ = ["HybridLayer", "HybridNetwork", "LayerRun", "OracleLayers", "map_network"]
+
+HEADROOM = 2.0              # of every scale but that of the activations, which saturate beyond the inputs seen
+CALIBRATION_VECTORS = 512   # read in a layer's calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridLayer:
+    """One linear layer in integers, ``k`` inputs and ``d`` outputs.
+
+    ``conductances`` int64 (tiles, tile rows, tile columns), as programmed, in units of g_lsb; ``tile`` the first array
+    they lie in. ``a`` (r, k) and ``b`` (d, r) adapter codes, ``slots`` {slot: range of rank lanes}; a layer that was
+    given no adapter has one lane of zeros and no slot. ``gain``, ``offset`` int64 (d,). ``adapter`` and ``calibration``
+    are the first row words in the buffer. ``weights`` float64 (d, k) is the matrix before mapping.
+    """
+
+    name: str
+    weights: np.ndarray
+    conductances: np.ndarray
+    tile: int
+    a: np.ndarray
+    b: np.ndarray
+    slots: dict
+    gain: np.ndarray
+    offset: np.ndarray
+    p_shift: int
+    u_shift: int
+    w_shift: int
+    x_scale: float
+    y_scale: float
+    adapter: int
+    calibration: int
+    activation_bits: int
+
+    @property
+    def inputs(self):
+        """k"""
+        return self.weights.shape[1]
+
+    @property
+    def outputs(self):
+        """d"""
+        return self.weights.shape[0]
+
+    @property
+    def rank(self):
+        """Rank lanes of all slots together."""
+        return len(self.a)
+
+    @property
+    def tiles(self):
+        """Tiles the layer takes."""
+        return len(self.conductances)
+
+    def active(self, slots):
+        """Mask bool (r,) of the lanes of ``slots``."""
+        mask = np.zeros(self.rank, dtype=bool)
+        for slot in slots:
+            if slot in self.slots:
+                mask[self.slots[slot]] = True
+        return mask
+
+    def codes(self, x):
+        """Activation codes int64 of real ``x``: to nearest, ties to even, saturated."""
+        high = (1 << (self.activation_bits - 1)) - 1
+        return np.clip(np.rint(np.asarray(x, dtype=np.float64) / self.x_scale), -high - 1, high).astype(np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerRun:
+    """What one call of a layer took and gave: ``x`` (n, k) and ``y`` (n, d) codes, ``cycles`` of its forward (or None
+    where the backend does not count), and what else the backend saw, by name (``c`` (n, d), ``codes`` ...)."""
+
+    layer: HybridLayer
+    x: np.ndarray
+    y: np.ndarray
+    cycles: int | None = None
+    seen: dict = dataclasses.field(default_factory=dict)
+
+
+class HybridNetwork:
+    """A model whose linear layers are `HybridLayer`.
+
+    ``run(inputs, backend, slots, report)``: ``inputs`` as the model takes them, float; ``backend`` a function
+    ``(layer, x codes (n, k), active mask (r,)) -> LayerRun``; ``slots`` the adapters that are summed. Gives the model's
+    output (float64) and the list of `LayerRun` in the order of the calls. Vectors reach a layer image by image. The
+    glue runs in float64 and sees nothing but output codes, so equal codes make equal networks. ``report(run)`` is
+    called after each layer.
+    """
+
+    def __init__(self, model, layers, configuration):
+        self.glue = copy.deepcopy(model).double()
+        self.layers = layers
+        self.configuration = configuration
+
+    @property
+    def tiles(self):
+        """Tiles of all layers."""
+        return sum(layer.tiles for layer in self.layers.values())
+
+    @property
+    def conductances(self):
+        """Integer conductances of every array, int64 (tiles, tile rows, tile columns): what the board holds."""
+        return np.concatenate([layer.conductances for layer in self.layers.values()])
+
+    def run(self, inputs, backend, slots=(), report=None):
+        """See the class."""
+        runs = []
+
+        def call(name, x):
+            layer = self.layers[name]
+            codes = layer.codes(x.reshape(-1, layer.inputs).numpy())
+            run = backend(layer, codes, layer.active(slots))
+            runs.append(run)
+            if report:
+                report(run)
+            return torch.from_numpy(run.y * layer.y_scale).reshape(*x.shape[:-1], layer.outputs)
+
+        with torch.no_grad():
+            output = self.glue(torch.as_tensor(inputs, dtype=torch.float64), call)
+        return output, runs
+
+
+class OracleLayers:
+    """Layers on the oracle: a read of the tiles, then the LoRA unit's forward, in exact integers.
+
+    ``read`` as in `map_network`. ``OracleLayers(configuration, read)(layer, x, active)`` gives a `LayerRun` with the
+    cycles the LoRA unit takes by itself (no read in front of it), and ``c`` (n, d) and ``p`` (n, r) among what was
+    seen.
+    """
+
+    def __init__(self, configuration, read):
+        self.configuration = configuration
+        self.read = read
+
+    def __call__(self, layer, x, active):
+        c = self.read(layer.conductances, x, layer.outputs, layer.tile)
+        unit = lora.Layer(*map(torch.from_numpy, (layer.a, layer.b, layer.gain, layer.offset, active)),
+                          shifts=lora.Shifts(p=layer.p_shift, u=layer.u_shift, w=layer.w_shift),
+                          formats=self.configuration.formats)
+        y, p = lora.forward(unit, torch.from_numpy(x), torch.from_numpy(c))
+        cycles = self.configuration.pipeline.forward(len(x), layer.inputs, layer.outputs, layer.rank)
+        return LayerRun(layer, x, y.numpy(), cycles, {"c": c, "p": p.numpy()})
+
+
+def map_network(model, inputs, configuration, read, program=None):
+    """The `HybridNetwork` of a trained ``model``, calibrated on ``inputs`` (training inputs only).
+
+    ``model`` needs ``weights`` {name: (d, k)}, ``adapters`` {slot: ...}, ``adapter(name, slots) -> (a, b) or None``,
+    ``active`` (slots it sums when called) and ``lora_scale``. ``read(conductances, x codes (n, k), d, first array) ->
+    c (n, d)`` reads a layer's tiles as the board would; ``program(target conductances, first array) -> conductances``
+    writes them (default: exactly). All adapters of the model lie side by side in the rank lanes of their layers.
+    Raises a refusal where the configuration has too few arrays or too little memory.
+    """
+    observed = observe(model, inputs)
+    layers, tile, adapter, calibration = {}, 0, 0, 0
+    for name, weights in model.weights.items():
+        real = weights.detach().double().numpy()
+        conductances = map_weights(real, configuration)
+        if program:
+            conductances = program(conductances, tile)
+        seen = observed[name]
+        x_scale = fit(seen.x, configuration.formats.activation, headroom=1)
+        y_scale = fit(seen.y, configuration.formats.output)
+        a, b, p_shift, u_shift = quantise_adapter(model, name, seen.x, x_scale, y_scale, configuration.formats)
+        layer = HybridLayer(name, real, conductances, tile, a, b, slot_lanes(model, name), None, None,
+                            p_shift, u_shift, 0, x_scale, y_scale, adapter, calibration,
+                            configuration.formats.activation)
+        layers[name] = calibrate(layer, seen.x, configuration, read)
+        tile += layer.tiles
+        adapter += configuration.lora.layout(layer.inputs, layer.outputs, layer.rank).words
+        calibration += configuration.lora.groups(layer.outputs)
+    for thing, need, have in (("crossbar.arrays", tile, configuration.crossbar.arrays),
+                              ("sram.words", adapter, configuration.sram.words),
+                              ("crossbar.calibrated_outputs", calibration * configuration.lora.rows,
+                               configuration.crossbar.calibrated_outputs)):
+        if need > have:
+            raise RefusedValue(f"{thing} must be at least {need} for this network, not {have}")
+    return HybridNetwork(model, layers, configuration)
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """Real inputs ``x`` (m, k) and outputs ``y`` (m, d) of a layer, float64."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def observe(model, inputs):
+    """What every layer of the float ``model`` takes and gives, without adapters and with the active ones."""
+    seen = {name: [] for name in model.weights}
+    slots = model.active
+
+    def call(name, x):
+        y = model.linear(name, x)
+        seen[name].append((x.reshape(-1, x.shape[-1]).double().numpy(), y.reshape(-1, y.shape[-1]).double().numpy()))
+        return y
+
+    try:
+        with torch.no_grad():
+            for model.active in dict.fromkeys(((), slots)):
+                model(inputs, call)
+    finally:
+        model.active = slots
+    return {name: Observation(*(np.concatenate(part) for part in zip(*calls, strict=True)))
+            for name, calls in seen.items()}
+
+
+def fit(values, bits, headroom=HEADROOM):
+    """Real worth of a code of ``bits`` bits; the largest of ``values`` then lies ``headroom`` times below the end."""
+    return (headroom * float(np.abs(values).max()) or 1.0) / ((1 << (bits - 1)) - 1)
+
+
+def slot_lanes(model, name):
+    """``{slot: slice of rank lanes}`` of a layer's adapters, in the order in which ``model.adapter`` lays them."""
+    lanes, start = {}, 0
+    for slot in model.adapters:
+        pair = model.adapter(name, (slot,))
+        if pair:
+            lanes[slot] = slice(start, start + len(pair[0]))
+            start += len(pair[0])
+    return lanes
+
+
+def quantise_adapter(model, name, x, x_scale, y_scale, formats):
+    """``(a, b, p_shift, u_shift)`` of a layer: codes int64 (r, k) and (d, r), headroom left for training.
+
+    ``a`` gets a scale of its own; `p` the smallest shift at which it keeps its headroom on the inputs ``x`` (m, k);
+    ``b`` whatever scale makes the product come out in ``y_scale``, with the largest shift at which it fits.
+    """
+    pair = model.adapter(name)
+    if pair is None:
+        outputs, inputs = model.weights[name].shape
+        return np.zeros((1, inputs), np.int64), np.zeros((outputs, 1), np.int64), 0, 0
+    a, b = (part.detach().double().numpy() for part in pair)
+    b = model.lora_scale * b
+    a_scale = fit(a, formats.adapter)
+    p_worth = a_scale * x_scale
+    p_shift = shift_for(np.abs(x @ a.T).max() / p_worth, formats.intermediate)
+    p_worth *= 2.0**p_shift
+    room = ((1 << (formats.adapter - 1)) - 1) / HEADROOM
+    largest = np.abs(b).max() * p_worth / y_scale                               # of b's codes at u_shift = 0
+    u_shift = max(0, min(SHIFT_LIMIT, math.floor(math.log2(room / largest)))) if largest else 0
+    b_scale = y_scale / (p_worth * 2.0**u_shift)
+    high = (1 << (formats.adapter - 1)) - 1
+    return (np.clip(np.rint(a / a_scale), -high - 1, high).astype(np.int64),
+            np.clip(np.rint(b / b_scale), -high - 1, high).astype(np.int64), p_shift, u_shift)
+
+
+def shift_for(largest, bits):
+    """The smallest right shift after which ``largest`` lies `HEADROOM` times below the end of ``bits`` bits."""
+    room = ((1 << (bits - 1)) - 1) / HEADROOM
+    return max(0, math.ceil(math.log2(largest / room))) if largest > room else 0
+
+
+def calibrate(layer, x, configuration, read):
+    """``layer`` with its gains and offsets, fitted output by output on the inputs ``x`` (m, k).
+
+    The array is read at the codes of ``x`` as it would be on the board, and the straight line from its sums to the
+    exact products is found by least squares; an output that does not move keeps the gain of an ideal array. All
+    gains of a layer share ``w_shift``, the largest that fits them.
+    """
+    x = x[:: max(1, len(x) // CALIBRATION_VECTORS)]
+    codes = layer.codes(x)
+    c = read(layer.conductances, codes, layer.outputs, layer.tile).astype(np.float64)                 # (m, d)
+    wanted = layer.x_scale / layer.y_scale * codes @ layer.weights.T                         # (m, d), in y codes
+    spread = c.var(axis=0)
+    moved = spread > 0
+    ideal = ideal_gain(layer, configuration)
+    gain = np.where(moved, ((c - c.mean(axis=0)) * wanted).mean(axis=0) / np.where(moved, spread, 1), ideal)
+    gain = np.where(gain == 0, ideal, gain)
+    offset = np.where(moved, c.mean(axis=0) - wanted.mean(axis=0) / np.where(gain, gain, 1), 0)
+    top = (1 << (GAIN_BITS - 1)) - 1
+    w_shift = max(0, min(SHIFT_LIMIT, math.floor(math.log2(top / np.abs(gain).max())))) if gain.any() else 0
+    return dataclasses.replace(layer, gain=np.clip(np.rint(gain * 2.0**w_shift), -top, top).astype(np.int64),
+                               offset=np.rint(offset).astype(np.int64), w_shift=w_shift)
+
+
+def ideal_gain(layer, configuration):
+    """Output codes a unit of `c`, if the array were exact (0 for a layer without a weight)."""
+    crossbar, scale = configuration.crossbar, weight_scale(layer.weights, configuration)
+    if not scale:
+        return 0.0
+    columns = 2 if crossbar.mapping == "differential" else 1
+    worth = columns * scale / configuration.device.g_lsb_us * crossbar.step * crossbar.num / 2.0**crossbar.shift
+    return layer.x_scale / layer.y_scale / worth
