@@ -1,6 +1,6 @@
 """The register bank: storage, status, events and ports, all of them from the one table of the specification."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.registers import ADDRESS_BITS, REGISTERS, constant_words
@@ -31,10 +31,12 @@ class EventPort(wiring.Signature):
 
 class StickyPort(wiring.Signature):
     """A ``w1c`` register, the bank's view. A field that is 0 takes its value from ``set`` and keeps it until cleared,
-    so the first of several codes stays. Cleared and set in one clock, it is set."""
+    so the first of several codes stays. Cleared and set in one clock, it is set. ``taken``: in this clock a field takes
+    a value that is not 0."""
 
     def __init__(self, register):
-        super().__init__({"set": In(register_layout(register)), "word": Out(register_layout(register))})
+        layout = register_layout(register)
+        super().__init__({"set": In(layout), "word": Out(layout), "taken": Out(1)})
 
 
 class IndexedPort(wiring.Signature):
@@ -151,6 +153,9 @@ class RegisterBank(wiring.Component):
         cleared = Signal(32, name=f"cleared_{register.name.lower()}")
         address = self.access.address == register.address
         m.d.comb += cleared.eq(Mux(self.access.valid & self.access.write & address, self.access.w_data, 0))
+        takes = []
         for field in register.fields:
             stays = port.word[field.name] & ~cleared[field.low:field.low + field.bits]
+            takes.append(~stays.any() & port.set[field.name].any())
             m.d.sync += port.word[field.name].eq(Mux(stays.any(), stays, port.set[field.name]))
+        m.d.comb += port.taken.eq(Cat(takes).any())

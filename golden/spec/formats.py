@@ -14,6 +14,7 @@ __all__ = [
     "LEARNING_SHIFT_LIMIT",
     "MOMENTUM_SHIFT_LIMIT",
     "SHIFT_LIMIT",
+    "STREAMS",
     "Format",
     "Formats",
     "container_bits",
@@ -104,6 +105,10 @@ class Format:
     def __str__(self):
         return f"{self.bits}-bit code ({self.low}..{self.high})"
 
+
+# what the codes on each AXI4-Stream of the chip are; s_ is taken, m_ is given
+STREAMS = {"s_axis_x": "activation", "s_axis_c": "sum", "s_axis_g": "gradient", "m_axis_y": "output",
+           "m_axis_dx": "output"}
 
 # key: (lowest width, highest width); the widths a generated unit may be asked for
 WIDTHS = {"activation": (4, 16), "adapter": (8, 18), "intermediate": (8, 18), "gradient": (8, 18),

@@ -1,0 +1,167 @@
+"""Whether an operation is legal: what the units never have to ask themselves."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.formats import SHIFT_LIMIT
+from rmdlora.golden.spec.registers import Fault, Kind
+
+from .operation import Operation
+
+__all__ = ["CheckedOperation", "OperationCheck"]
+
+SHIFTS = {Kind.FORWARD: ("p", "u", "w"), Kind.BACKWARD: ("q", "dx", "va", "vb")}     # an update's fit their fields
+
+
+class CheckedOperation(data.Struct):
+    """An operation and why it may not start: a code of `golden.spec.registers.Fault`, 0 if it may."""
+
+    operation: Operation
+    fault: 8
+
+
+class Divider(wiring.Component):
+    """``ceil(dividend / divisor)`` of a 16-bit count by a constant, one bit a clock: there in the 17th clock
+    after ``start``, and in that one only.
+    """
+
+    def __init__(self, divisor):
+        self.divisor = divisor
+        super().__init__({"start": In(1), "dividend": In(16), "quotient": Out(16), "rest": Out(range(divisor))})
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(16)      # bits of dividend - 1 still to come, then bits of its quotient
+        longer = Signal(range(2 * self.divisor))
+        fits = Signal()
+        m.d.comb += [longer.eq(Cat(count[-1], self.rest)), fits.eq(longer >= self.divisor),
+                     self.quotient.eq(count + 1)]
+        with m.If(self.start):
+            m.d.sync += [count.eq(self.dividend - 1), self.rest.eq(0)]
+        with m.Else():
+            m.d.sync += [count.eq(Cat(fits, count)), self.rest.eq(Mux(fits, longer - self.divisor, longer))]
+        return m
+
+
+class OperationCheck(wiring.Component):
+    """Takes operations one by one and says of each why it may not start (contract 6, and the rules of `Fault`).
+
+    Of several broken rules the one with the lowest code is named. An update has no vectors and only a forward reads the
+    calibration, so what an operation does not use is not checked; masks are, always. Counting (row words, tiles) needs
+    no multiplier: about 40 clocks, which pass while the operation before still runs. The verdict waits for ``idle``,
+    since it may depend on that one: ``CHUNK`` on the latest forward that was let through, ``BOARD`` on the board as it
+    is then.
+
+    Parameters
+    ----------
+    configuration : Configuration
+
+    Members
+    -------
+    i : operations as the host described them.
+    o : the same with a verdict; registered, stable until taken.
+    idle : no operation let through earlier is still running.
+    board_ready : the board's start-up has ended well.
+    holding : an operation has been taken and not yet given on.
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        super().__init__({"i": In(stream.Signature(Operation)), "o": Out(stream.Signature(CheckedOperation)),
+                          "idle": In(1), "board_ready": In(1), "holding": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        configuration, lanes = self.configuration, self.configuration.lora
+        geometry = configuration.geometry
+        m.submodules.row_tiles = row_tiles = Divider(geometry.tile_rows)
+        m.submodules.column_tiles = column_tiles = Divider(configuration.tile_outputs)
+        operation = self.o.payload.operation
+        latest_forward = Signal(32)                 # vectors of the latest forward let through
+        rank_groups, both_groups, words = Signal(16), Signal(17), Signal(26)
+        rows_left, tiles = Signal(16), Signal(33)   # tiles: added up by shift and add
+        addend, step = Signal(32), Signal(range(17))
+        broken = Signal(len(Fault.NAMES))           # bit: a rule of that code is broken
+        fits = Signal(3)                            # adapter, calibration, tiles end inside their memories
+
+        def ceil_shift(count, by):
+            return (count + (by - 1)) >> (by.bit_length() - 1)
+
+        def beyond(count, limit):
+            return (count == 0) | (count > limit)
+
+        forward, backward = operation.kind == Kind.FORWARD, operation.kind == Kind.BACKWARD
+        crossbar = Signal()
+        m.d.comb += [crossbar.eq(forward & operation.crossbar), row_tiles.dividend.eq(operation.inputs),
+                     column_tiles.dividend.eq(operation.outputs), self.holding.eq(1)]
+
+        with m.FSM():
+            with m.State("Wait for operation"):
+                m.d.comb += [self.holding.eq(0), self.i.ready.eq(1)]
+                with m.If(self.i.valid):
+                    m.d.sync += operation.eq(self.i.payload)
+                    m.next = "Count groups"
+
+            with m.State("Count groups"):
+                m.d.comb += [row_tiles.start.eq(1), column_tiles.start.eq(1)]
+                m.d.sync += [rank_groups.eq(ceil_shift(operation.rank, lanes.lanes)), words.eq(0), step.eq(16),
+                             both_groups.eq(ceil_shift(operation.inputs, lanes.rows)
+                                            + ceil_shift(operation.outputs, lanes.rows))]
+                m.next = "Multiply words, divide into tiles"
+
+            with m.State("Multiply words, divide into tiles"):
+                m.d.sync += [rows_left.eq(row_tiles.quotient), addend.eq(column_tiles.quotient), tiles.eq(0)]
+                with m.If(step == 0):
+                    m.next = "Multiply tiles"
+                with m.Else():
+                    m.d.sync += [words.eq((words << 1) + Mux(rank_groups[-1], both_groups, 0)),
+                                 rank_groups.eq(rank_groups << 1), step.eq(step - 1)]
+
+            with m.State("Multiply tiles"):
+                m.d.sync += [tiles.eq(tiles + Mux(rows_left[0], addend, 0)), rows_left.eq(rows_left >> 1),
+                             addend.eq(addend << 1)]
+                with m.If(rows_left == 0):
+                    m.next = "Measure"
+
+            with m.State("Measure"):
+                groups = ceil_shift(operation.outputs, lanes.rows)
+                m.d.sync += fits.eq(Cat(
+                    operation.adapter + words <= configuration.sram.words,
+                    operation.calibration + groups <= configuration.calibration_words,
+                    operation.tile + tiles <= configuration.crossbar.arrays))
+                m.next = "Weigh"
+
+            with m.State("Weigh"):
+                past_rank = ~((1 << operation.rank[:6]) - 1)[:32]
+                sizes = [beyond(operation.inputs, geometry.max_inputs), beyond(operation.outputs, geometry.max_outputs),
+                         beyond(operation.rank, geometry.max_rank),
+                         (operation.vectors == 0) & (operation.kind != Kind.UPDATE)]
+                shifts = [(operation.kind == kind) & (operation[name] > SHIFT_LIMIT)
+                          for kind, names in SHIFTS.items() for name in names]
+                m.d.sync += [
+                    broken[Fault.KIND].eq(operation.kind == len(Kind.NAMES)),
+                    broken[Fault.SIZE].eq(Cat(sizes).any()),
+                    broken[Fault.SPACE].eq(~fits[0] | (forward & ~fits[1]) | (crossbar & ~fits[2])),
+                    broken[Fault.MASK].eq((operation.trainable & ~operation.active).any()
+                                          | ((operation.active | operation.trainable) & past_rank).any()),
+                    broken[Fault.SHIFT].eq(Cat(shifts).any()),
+                    broken[Fault.CHUNK].eq(backward & ((operation.vectors > lanes.chunk)
+                                                       | (operation.vectors > latest_forward))),
+                    broken[Fault.BOARD].eq(crossbar & ~self.board_ready)]
+                with m.If(self.idle):
+                    m.next = "Judge"
+
+            with m.State("Judge"):
+                m.d.sync += self.o.payload.fault.eq(Fault.NONE)
+                for code in reversed(range(len(Fault.NAMES))):
+                    with m.If(broken[code]):
+                        m.d.sync += self.o.payload.fault.eq(code)
+                with m.If(forward & ~broken.any()):
+                    m.d.sync += latest_forward.eq(operation.vectors)
+                m.next = "Hand over"
+
+            with m.State("Hand over"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.next = "Wait for operation"
+        return m

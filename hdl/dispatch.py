@@ -1,0 +1,100 @@
+"""Starts operations, one at a time, on the units they need, and routes the operands of the one that runs."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.registers import Fault, Kind
+
+from .axi import beat_signature
+from .check import CheckedOperation
+from .operation import Operation
+
+__all__ = ["Dispatcher", "OperandRouter"]
+
+
+class Dispatcher(wiring.Component):
+    """Gives a legal operation to the LoRA unit and, where its `c` comes from the crossbar, to the crossbar as well; an
+    illegal one it ends at once. The next one starts when this one has ended, so results and endings keep their order.
+
+    Latency 1 clock from ``i`` to the units. Each unit takes its command when it can; neither waits for the other.
+
+    Members
+    -------
+    i : operations with their verdicts.
+    lora, crossbar : operations to start.
+    lora_done : the LoRA unit is in the last clock of its operation.
+    idle : nothing runs, nothing is about to start.
+    started : an operation was let through in the clock before; ``current`` is what it is, until the next one.
+    uses_crossbar : the current operation has its `c` from the crossbar; ``operands`` may move.
+    ended : an operation ends in this clock, or is refused in it; ``fault`` is why (`Fault.NONE` if it ran).
+    """
+
+    def __init__(self):
+        super().__init__({
+            "i": In(stream.Signature(CheckedOperation)), "lora": Out(stream.Signature(Operation)),
+            "crossbar": Out(stream.Signature(Operation)), "lora_done": In(1), "idle": Out(1), "started": Out(1),
+            "current": Out(Operation), "uses_crossbar": Out(1), "operands": Out(1), "ended": Out(1), "fault": Out(8)})
+
+    def elaborate(self, platform):
+        m = Module()
+        checked, current = self.i.payload, self.current
+        crossbar = (checked.operation.kind == Kind.FORWARD) & checked.operation.crossbar
+        m.d.comb += [self.lora.payload.eq(current), self.crossbar.payload.eq(current)]
+        m.d.sync += self.started.eq(0)
+        with m.If(self.lora.ready):
+            m.d.sync += self.lora.valid.eq(0)
+        with m.If(self.crossbar.ready):
+            m.d.sync += self.crossbar.valid.eq(0)
+
+        with m.FSM():
+            with m.State("Wait for operation"):
+                m.d.comb += [self.idle.eq(~self.i.valid), self.i.ready.eq(1)]
+                with m.If(self.i.valid & (checked.fault == Fault.NONE)):
+                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(1), self.crossbar.valid.eq(crossbar),
+                                 self.uses_crossbar.eq(crossbar), self.started.eq(1)]
+                    m.next = "Operation runs"
+                with m.Elif(self.i.valid):
+                    m.d.comb += [self.ended.eq(1), self.fault.eq(checked.fault)]
+            with m.State("Operation runs"):
+                m.d.comb += self.operands.eq(1)
+                with m.If(self.lora_done):
+                    m.d.comb += self.ended.eq(1)
+                    m.next = "Wait for operation"
+        return m
+
+
+class OperandRouter(wiring.Component):
+    """Routes `x` and `c` of the operation that runs. Latency 0, nothing stored.
+
+    With ``uses_crossbar`` every beat of `x` goes to the LoRA unit and to the crossbar, each of which takes it when it
+    can and once, and `c` comes from the crossbar; else `x` goes to the LoRA unit alone and `c` comes from the host.
+    `x` moves only while ``operands`` is high, so a beat never meets the operation before its own.
+    """
+
+    def __init__(self, configuration):
+        formats, elements = configuration.formats, configuration.lora.beat_elements
+        x, c = beat_signature(formats.activation, elements), beat_signature(formats.sum, elements)
+        super().__init__({"uses_crossbar": In(1), "operands": In(1), "i_x": In(x), "lora_x": Out(x),
+                          "crossbar_x": Out(x), "host_c": In(c), "crossbar_c": In(c), "lora_c": Out(c)})
+
+    def elaborate(self, platform):
+        m = Module()
+        lora_has, crossbar_has = Signal(), Signal()     # the unit has taken the beat that waits
+        lora_takes, crossbar_takes = Signal(), Signal()
+        m.d.comb += [
+            self.lora_x.payload.eq(self.i_x.payload), self.crossbar_x.payload.eq(self.i_x.payload),
+            self.lora_x.valid.eq(self.i_x.valid & self.operands & ~lora_has),
+            self.crossbar_x.valid.eq(self.i_x.valid & self.operands & self.uses_crossbar & ~crossbar_has),
+            lora_takes.eq(self.lora_x.valid & self.lora_x.ready),
+            crossbar_takes.eq(self.crossbar_x.valid & self.crossbar_x.ready),
+            self.i_x.ready.eq((lora_takes | lora_has) & (crossbar_takes | crossbar_has | ~self.uses_crossbar))]
+        m.d.sync += [lora_has.eq((lora_has | lora_takes) & ~self.i_x.ready),
+                     crossbar_has.eq((crossbar_has | crossbar_takes) & ~self.i_x.ready)]
+
+        with m.If(self.uses_crossbar):
+            m.d.comb += [self.lora_c.payload.eq(self.crossbar_c.payload), self.lora_c.valid.eq(self.crossbar_c.valid),
+                         self.crossbar_c.ready.eq(self.lora_c.ready)]
+        with m.Else():
+            m.d.comb += [self.lora_c.payload.eq(self.host_c.payload), self.host_c.ready.eq(self.lora_c.ready),
+                         self.lora_c.valid.eq(self.host_c.valid)]
+        return m

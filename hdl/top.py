@@ -1,0 +1,145 @@
+"""The chip: registers, queue, LoRA unit, buffer and crossbar peripheral, connected."""
+
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.formats import STREAMS, container_bits
+from rmdlora.golden.spec.registers import ADDRESS_BITS, Fault
+
+from .axi import AxiLite, AxiLiteSlave, AxiStream, BeatIn, BeatOut, LastBeat
+from .buffer import Buffer
+from .check import OperationCheck
+from .counters import Counters
+from .crossbar import Crossbar
+from .dispatch import Dispatcher, OperandRouter
+from .lora import LoraUnit
+from .operation import OperationQueue, pack_operation
+from .pins import BoardPins
+from .registers import RegisterBank
+from .windows import Windows
+
+__all__ = ["Chip"]
+
+
+class Chip(wiring.Component):
+    """Everything between the processor and the board. One clock, ``clk``, and one synchronous reset, ``rst``.
+
+    ``CONTROL.soft_reset`` resets queue, units and result streams (``tvalid`` may fall without ``tready``), a clock
+    after it is written; registers, counters, the buffer's memories and the random generators keep what they hold.
+
+    Parameters
+    ----------
+    configuration : Configuration
+
+    Members
+    -------
+    s_axil : registers and windows (`golden.spec.registers`), AXI4-Lite.
+    s_axis_x, s_axis_c, s_axis_g, m_axis_y, m_axis_dx : operands and results, AXI4-Stream; beats as in
+        `golden.spec.geometry`, each code sign-extended in a container of 8, 16, 32 or 64 bits, element 0 lowest.
+    irq : high while an enabled interrupt is pending.
+    running : high from the clock in which the LoRA unit starts an operation to its last one: what the cycle counters
+        count.
+    the board's signals : see `BoardPins`.
+    """
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        self.pins = BoardPins(configuration)
+        axis = {}
+        for name, key in STREAMS.items():
+            container = container_bits(getattr(configuration.formats, key))
+            flow = In if name.startswith("s_") else Out
+            axis[name] = flow(AxiStream(configuration.lora.beat_elements * container))
+        super().__init__({"s_axil": In(AxiLite(ADDRESS_BITS)), **axis, "irq": Out(1), "running": Out(1),
+                          **self.pins.members})
+
+    def elaborate(self, platform):
+        m = Module()
+        configuration = self.configuration
+        soft_reset = Signal()
+
+        def unit(component):
+            """``component``, reset by a soft reset too."""
+            return ResetInserter(soft_reset)(component)
+
+        m.submodules.axi = axi = AxiLiteSlave(ADDRESS_BITS)
+        m.submodules.windows = windows = Windows(configuration)
+        m.submodules.registers = registers = RegisterBank(configuration)
+        m.submodules.counters = counters = Counters()
+        m.submodules.buffer = buffer = Buffer(configuration)
+        queue, check, dispatcher = OperationQueue(), OperationCheck(configuration), Dispatcher()
+        router = OperandRouter(configuration)
+        lora, crossbar = LoraUnit(configuration), Crossbar(configuration)
+        m.submodules.queue, m.submodules.check, m.submodules.dispatcher = unit(queue), unit(check), unit(dispatcher)
+        m.submodules.router, m.submodules.lora, m.submodules.crossbar = unit(router), unit(lora), unit(crossbar)
+
+        # Host
+        wiring.connect(m, wiring.flipped(self.s_axil), axi.axi)
+        wiring.connect(m, axi.access, windows.access)
+        wiring.connect(m, windows.registers, registers.access)
+        wiring.connect(m, windows.host, buffer.host)
+        wiring.connect(m, lora.rows, buffer.rows)
+        generator, state = lora.generator, registers.generator
+        m.d.comb += [generator.lane.eq(state.index), generator.w_en.eq(state.w_en), generator.w_data.eq(state.w_data),
+                     state.r_data.eq(generator.r_data)]
+
+        # Operations
+        m.d.comb += pack_operation(queue.operation, registers)
+        m.d.comb += [queue.start.eq(registers.op_start.strobe), registers.op_start.refuse.eq(queue.refuse)]
+        wiring.connect(m, queue.o, check.i)
+        wiring.connect(m, check.o, dispatcher.i)
+        wiring.connect(m, dispatcher.lora, lora.operation)
+        command, operation = crossbar.command, dispatcher.crossbar
+        m.d.comb += [command.valid.eq(operation.valid), operation.ready.eq(command.ready),
+                     *(command.payload[field].eq(operation.payload[field])
+                       for field in ("vectors", "inputs", "outputs", "tile")),
+                     check.idle.eq(dispatcher.idle), check.board_ready.eq(crossbar.ready),
+                     dispatcher.lora_done.eq(lora.done), self.running.eq(lora.running)]
+
+        # Operands
+        routes = {"s_axis_x": router.i_x, "s_axis_c": router.host_c, "s_axis_g": lora.g}
+        results = {"m_axis_y": (lora.y, dispatcher.current.outputs), "m_axis_dx": (lora.dx, dispatcher.current.inputs)}
+        for name, key in STREAMS.items():
+            outside, bits = getattr(self, name), getattr(configuration.formats, key)
+            if name in routes:
+                m.submodules[name] = beats = BeatIn(bits, configuration.lora.beat_elements)
+                wiring.connect(m, wiring.flipped(outside), beats.axis)
+                wiring.connect(m, beats.o, routes[name])
+                continue
+            inside, positions = results[name]
+            m.submodules[name] = beats = BeatOut(bits, configuration.lora.beat_elements)
+            m.submodules[f"{name}_last"] = last = LastBeat(configuration.lora)
+            wiring.connect(m, inside, beats.i)
+            wiring.connect(m, beats.axis, wiring.flipped(outside))
+            m.d.comb += [last.start.eq(dispatcher.started), last.vectors.eq(dispatcher.current.vectors),
+                         last.positions.eq(positions), last.moved.eq(outside.tvalid & outside.tready),
+                         beats.last.eq(last.last)]
+        wiring.connect(m, router.lora_x, lora.x)
+        wiring.connect(m, router.lora_c, lora.c)
+        wiring.connect(m, router.crossbar_x, crossbar.x)
+        wiring.connect(m, crossbar.c, router.crossbar_c)
+        m.d.comb += [router.uses_crossbar.eq(dispatcher.uses_crossbar), router.operands.eq(dispatcher.operands)]
+
+        # Status, counters, interrupts
+        clear = registers.control.word.clear_counters
+        m.d.sync += soft_reset.eq(registers.control.word.soft_reset)
+        m.d.comb += [
+            counters.running.eq(lora.running), counters.kind.eq(dispatcher.current.kind),
+            counters.ended.eq(dispatcher.ended), counters.clear.eq(clear), crossbar.clear.eq(clear),
+            registers.completed.eq(counters.completed), registers.cycles.eq(counters.clocks),
+            registers.cycles_forward.eq(counters.forward), registers.cycles_backward.eq(counters.backward),
+            registers.cycles_update.eq(counters.update), registers.conversions.eq(crossbar.conversions),
+            registers.tile_reads.eq(crossbar.tile_reads), registers.pulses.eq(crossbar.pulses),
+            registers.frames.eq(crossbar.frames),
+            registers.status.busy.eq(~dispatcher.idle | check.holding | (queue.level != 0)),
+            registers.status.queued.eq(queue.level + check.holding),
+            registers.status.board_ready.eq(crossbar.ready), registers.status.board_fault.eq(crossbar.failed),
+            registers.fault.set.code.eq(Mux(dispatcher.fault == Fault.NONE, crossbar.fault, dispatcher.fault)),
+            registers.interrupt.set.done.eq(dispatcher.ended), registers.interrupt.set.fault.eq(registers.fault.taken),
+            self.irq.eq((registers.interrupt.word.as_value() & registers.interrupt_enable.as_value()).any())]
+
+        # Board
+        for name in self.pins.members:
+            inside, outside = getattr(crossbar.pins, name), getattr(self, name)
+            m.d.comb += outside.eq(inside) if self.pins.members[name].flow == Out else inside.eq(outside)
+        return m
