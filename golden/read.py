@@ -46,7 +46,8 @@ def read_layer(conductances, x, outputs, configuration, noise=None):
 def read_tile(conductances, x, configuration, noise=None):
     """ADC codes int64 (n, columns) of one tile.
 
-    ``conductances`` (rows, columns), ``x`` (n, rows), ``noise`` None or (n, columns), all integers. Raises a refusal where a voltage lies outside the DAC.
+    ``conductances`` (rows, columns), ``x`` (n, rows), ``noise`` None or (n, columns), all integers. Raises a
+    refusal where a voltage lies outside the DAC.
     """
     crossbar = configuration.crossbar
     conductances, x = need_integers("conductances", conductances, 2), need_integers("x", x, 2)
