@@ -1,0 +1,44 @@
+"""The register table: no two things at one address, and words that pack and unpack."""
+
+import pytest
+from rmdlora.golden.spec.refusal import Refusal
+from rmdlora.golden.spec.registers import ADDRESS_BITS, REGISTERS, WINDOWS, register
+
+
+def test_nothing_overlaps_and_everything_lies_within_the_address_space():
+    taken = {}
+    for entry in REGISTERS:
+        for index in range(entry.count):
+            address = entry.address + 4 * index
+            assert address % 4 == 0 and taken.setdefault(address, entry.name) == entry.name
+    places = sorted((window.address, window.size) for window in WINDOWS)
+    assert max(taken) < places[0][0]
+    for (address, size), (following, _) in zip(places, [*places[1:], (1 << ADDRESS_BITS, 0)], strict=True):
+        assert address + size <= following
+
+
+@pytest.mark.parametrize("entry", REGISTERS, ids=lambda entry: entry.name)
+def test_fields_lie_apart_in_their_word_and_pack_and_unpack(entry):
+    covered = 0
+    for field in entry.fields:
+        mask = (1 << field.bits) - 1 << field.low
+        assert not covered & mask and field.low + field.bits <= 32
+        assert 0 <= field.reset < 1 << field.bits
+        covered |= mask
+    assert entry.access in ("rw", "ro", "wo", "w1c", "rw_port")
+    largest = {field.name: (1 << field.bits) - 1 for field in entry.fields}
+    assert entry.unpack(entry.pack(**largest)) == largest
+    assert entry.unpack(entry.pack()) == {field.name: field.reset for field in entry.fields}
+
+
+def test_a_field_takes_what_fits_and_no_unknown_name():
+    control = register("OP_CONTROL")
+    assert control.pack(kind=2, nearest=1) == 0b100010
+    with pytest.raises(Refusal, match=r"OP_CONTROL.kind must fit 2 bits, not 4"):
+        control.pack(kind=4)
+    with pytest.raises(Refusal, match="OP_CONTROL has no field colour"):
+        control.pack(colour=1)
+    with pytest.raises(Refusal, match="register must be one of the table's, not 'NOWHERE'"):
+        register("NOWHERE")
+    with pytest.raises(Refusal, match="field must be one of kind, crossbar, nearest, not 'colour'"):
+        control.field("colour")
