@@ -1,0 +1,144 @@
+"""The crossbar peripheral sequencer, connected."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from rmdlora.golden.spec.registers import Fault
+
+from ..pins import CHAINS, BoardPins
+from .converter import Converter
+from .frames import FrameSender
+from .inputs import InputBuffer, SliceLoader, beat_layout
+from .lines import Lines
+from .sequence import ReadSequence
+from .start import StartUp
+from .sums import Sums
+from .switch import Switch
+from .walk import Command, Walk
+
+__all__ = ["Crossbar"]
+
+
+class Crossbar(wiring.Component):
+    """Reads whole layers from the board's arrays: `x` in, the crossbar sums `c` out.
+
+    After reset it brings the board up by itself (`StartUp`); until that has ended well, and for ever where it has not,
+    it refuses commands with `Fault.BOARD` and leaves every switch inhibited. A command must be legal (sizes of at
+    least 1 and within the configuration, tiles within ``crossbar.arrays``). A second waits until the first has ended.
+
+    `x` is taken at least two blocks ahead of the one being read, `c` is sent as outputs become final, a block behind at
+    most: with `c` held back reading stops after two blocks, with no `x` it waits. Either may last for ever.
+
+    N reads of one full tile take ``rows * frame_ticks + update_ticks + dac_settle_ticks + tia_settle_ticks +
+    N * positions * conversion_ticks`` clocks and five, from the clock that accepts the command, `x` being there.
+
+    An ADC whose framing zeros are not zero pulses `Fault.FRAMING`; the read goes on. There is no programming here: the
+    line switches know the modes SAFE and READ alone.
+
+    Parameters
+    ----------
+    configuration : `rmdlora.golden.spec.configuration.Configuration`
+
+    Members
+    -------
+    command : In(stream of `Command`)
+    x : In(stream of beats of ``formats.activation`` bits)
+    c : Out(stream of beats of ``formats.sum`` bits)
+        Both as in golden/spec/geometry.py; elements of `c` past the layer's or the vectors' end are 0.
+    pins : Out(`BoardPins`)
+    busy : Out(1)
+        From the clock after a command is accepted to that in which its last beat of `c` is.
+    ready, failed : Out(1)
+        Start-up has ended well, or badly; neither while it runs.
+    fault : Out(8)
+        A `Fault` code for one clock, otherwise 0.
+    conversions, tile_reads, frames, pulses : Out(32)
+        ADC conversion cycles, tiles read, DAC frames sent (start-up's too), programming pulses: always 0.
+    clear : In(1)
+        The first three to 0.
+    """
+
+    def __init__(self, configuration):
+        self._configuration = configuration
+        formats = configuration.formats
+        super().__init__({
+            "command": In(stream.Signature(Command)),
+            "x": In(stream.Signature(beat_layout(configuration, formats.activation))),
+            "c": Out(stream.Signature(beat_layout(configuration, formats.sum))),
+            "pins": Out(BoardPins(configuration)),
+            "busy": Out(1), "ready": Out(1), "failed": Out(1), "fault": Out(8), "clear": In(1),
+            "conversions": Out(32), "tile_reads": Out(32), "frames": Out(32), "pulses": Out(32)})
+
+    def elaborate(self, platform):
+        m = Module()
+        configuration, board, pins = self._configuration, self._configuration.board, self.pins
+        parts = board.dacs(configuration.geometry.tile_rows) + 1
+        m.submodules.start = start = StartUp(parts, board)
+        m.submodules.sender = sender = FrameSender(parts, board)
+        m.submodules.buffer = buffer = InputBuffer(configuration)
+        m.submodules.loader = loader = SliceLoader(configuration)
+        m.submodules.walk = walk = Walk(configuration)
+        m.submodules.lines = lines = Lines(configuration)
+        m.submodules.adc_switch = adc_switch = Switch(board.positions, board)
+        m.submodules.converter = converter = Converter(board.adcs(configuration.geometry.tile_columns), board)
+        m.submodules.sequence = sequence = ReadSequence(configuration)
+        m.submodules.sums = sums = Sums(configuration)
+
+        # commands
+        begin, command = Signal(), Signal(Command)
+        m.d.comb += [self.command.ready.eq(~self.busy), begin.eq(self.command.valid & ~self.busy & start.ready),
+                     self.ready.eq(start.ready), self.failed.eq(start.failed)]
+        current = Command(Mux(begin, self.command.payload.as_value(), command.as_value()))
+        m.d.sync += command.eq(current)
+        m.d.sync += self.busy.eq(begin | (self.busy & ~sums.finished))
+        m.d.sync += self.fault.eq(Mux(self.command.valid & self.command.ready & ~start.ready, Fault.BOARD,
+                                      Mux(converter.done & converter.framing, Fault.FRAMING, Fault.NONE)))
+        for part in (buffer, loader, walk, sums):
+            m.d.comb += [part.begin.eq(begin), part.command.eq(current)]
+
+        # inputs, to the DACs
+        connect(m, flipped(self.x), buffer.x)
+        m.d.comb += [buffer.group.eq(loader.group), buffer.release.eq(loader.release),
+                     loader.available.eq(buffer.available), loader.beat.eq(buffer.beat)]
+        payloads = [source.frames.payload.as_value() for source in (loader, start)]
+        m.d.comb += [
+            sender.frames.payload.eq(Mux(start.ready, *payloads)),
+            sender.frames.valid.eq(Mux(start.ready, loader.frames.valid, start.frames.valid)),
+            loader.frames.ready.eq(sender.frames.ready & start.ready),
+            start.frames.ready.eq(sender.frames.ready & ~start.ready),
+            start.ended.eq(sender.ended), start.answer.eq(sender.answer), loader.ended.eq(sender.ended)]
+
+        # reads
+        connect(m, walk.steps, lines.steps)
+        connect(m, lines.staged, sequence.staged)
+        m.d.comb += [
+            start.clear.eq(lines.clear), start.settled.eq(lines.settled & adc_switch.settled),
+            lines.connect.eq(start.connect), adc_switch.change.eq(sequence.change | start.connect),
+            adc_switch.position.eq(sequence.position), sequence.switch_settled.eq(adc_switch.settled),
+            sequence.lines_settled.eq(lines.settled),
+            sequence.loaded.eq(loader.loaded), loader.trigger.eq(sequence.trigger),
+            sequence.codes_settled.eq(loader.settled),
+            sequence.held.eq(converter.held), sequence.may_trigger.eq(converter.trigger),
+            sequence.adc_ready.eq(converter.ready), converter.start.eq(sequence.start),
+            sequence.free.eq(sums.free), sums.open_block.eq(sequence.open_block), sequence.idle.eq(sums.idle)]
+
+        # codes, to the sums
+        m.d.comb += [sums.take.eq(converter.done), sums.codes.eq(converter.codes),
+                     sums.conversion.eq(sequence.conversion)]
+        connect(m, sums.c, flipped(self.c))
+
+        # counters
+        counts = ((self.conversions, converter.done), (self.frames, sender.frames.valid & sender.frames.ready),
+                  (self.tile_reads, converter.done & sequence.conversion.closes))
+        for count, event in counts:
+            m.d.sync += count.eq(Mux(self.clear, 0, count + event))
+
+        # pins
+        m.d.comb += [
+            pins.adc_dclock.eq(converter.dclock), pins.adc_cs_n.eq(converter.cs_n), converter.dout.eq(pins.adc_dout),
+            pins.dac_sclk.eq(sender.sclk), pins.dac_sdi.eq(sender.sdi), pins.dac_cs_n.eq(sender.cs_n),
+            sender.sdo.eq(pins.dac_sdo), pins.xlat_oe_n.eq(start.xlat_oe_n),
+            pins.adc_mux_a.eq(adc_switch.a), pins.adc_mux_b.eq(adc_switch.b), pins.adc_mux_inh.eq(adc_switch.inh)]
+        m.d.comb += [getattr(pins, name).eq(getattr(lines, name))
+                     for name in (f"{line}_{pin}" for line in CHAINS for pin in lines.PINS)]
+        return m
