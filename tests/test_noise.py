@@ -3,7 +3,6 @@
 import math
 
 import pytest
-
 from rmdlora.golden.spec.noise import cell_sigma, normal, philox4x32, read_noise
 from rmdlora.golden.spec.normal_table import TABLE, compute_table
 from rmdlora.golden.spec.presets import PRESETS

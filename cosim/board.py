@@ -1,0 +1,157 @@
+"""The board in numpy, layer by layer, and its way into a simulation.
+
+In numpy: `Board` programs a layer's weights into tiles and reads whole layers, giving the crossbar sums ``c`` of the
+contract's section 5.
+
+In a simulation: SystemVerilog module `board` (cosim/parts) at the chip's pins, with the array as C++ behind it. A build
+needs, beside the chip's Verilog,
+
+* the files of `sources`, the SystemVerilog ones in the order given (a package comes first);
+* the module's parameters, `parameters`;
+* Verilator 5 without ``--timing``; the parts are clean under ``-Wall`` without waivers. The C++ needs C++17 and no
+  library. Under cocotb the program must be linked with ``-rdynamic`` for ``ctypes.CDLL(None)`` to see it (the pinned
+  Verilator does that).
+
+The simulation's library (``ctypes.CDLL`` of it, or of None under cocotb) is told the array by `Board.attach`, before
+the first conversion, and asked for broken rules by `violations`. Array memory, event counts included, is shared: what
+one side reads or programs, the other sees.
+"""
+
+import ctypes
+import dataclasses
+import pathlib
+
+import numpy as np
+from rmdlora.golden.spec.normal_table import TABLE
+from rmdlora.golden.spec.refusal import RefusedType, RefusedValue
+
+from .array import Array, combine_codes
+
+__all__ = ["Board", "Placement", "clear_violations", "conversions", "parameters", "sources", "violations"]
+
+FOLDER = pathlib.Path(__file__).parent
+PARTS = ("board_checks.sv", "sn74hc595.sv", "cd4051b.sv", "dac80508.sv", "ads8324.sv", "board.sv")
+NORMAL_TABLE = np.array(TABLE, dtype=np.int32)
+
+
+def sources():
+    """``(verilog, native)``: lists of paths of the SystemVerilog files, in order, and of the C++ files and header."""
+    return ([FOLDER / "parts" / name for name in PARTS],
+            [FOLDER / "native" / name for name in ("array.h", "array.cpp")])
+
+
+def parameters(configuration, checks=True):
+    """Parameters of module `board`: a dict of name to integer. Without ``checks`` no part judges its timing."""
+    geometry, board = configuration.geometry, configuration.board
+    return {"ROWS": geometry.tile_rows, "COLUMNS": geometry.tile_columns, "DACS": board.dacs(geometry.tile_rows),
+            "ADCS": board.adcs(geometry.tile_columns), "POSITIONS": board.positions, "ARRAY_BITS": board.array_bits,
+            "CHECKS": int(checks)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where a layer of ``inputs`` x ``outputs`` lies: ``row_tiles x column_tiles`` tiles from index ``tile`` on."""
+
+    inputs: int
+    outputs: int
+    tile: int
+    row_tiles: int
+    column_tiles: int
+
+    @property
+    def tiles(self):
+        """Array indices, int64 (row_tiles, column_tiles): ``tile + row_tile * column_tiles + column_tile``."""
+        return self.tile + np.arange(self.row_tiles * self.column_tiles).reshape(self.row_tiles, self.column_tiles)
+
+
+class Board:
+    """An array and the layers in it.
+
+    Parameters: ``configuration``; ``arrays`` and ``preset`` as of `array.Array`. ``array`` is the `Array`.
+    """
+
+    def __init__(self, configuration, arrays=None, preset=None):
+        self.configuration = configuration
+        self.array = Array(configuration, arrays, preset)
+
+    def place(self, inputs, outputs, tile=0):
+        """The `Placement` of a layer; refuses one that reaches past the last array."""
+        row_tiles, column_tiles = self.configuration.row_tiles(inputs), self.configuration.column_tiles(outputs)
+        end = tile + row_tiles * column_tiles
+        if tile < 0 or end > len(self.array.conductances):
+            raise RefusedValue(f"tiles must be 0..{len(self.array.conductances) - 1} (crossbar.arrays), "
+                               f"not {tile}..{end - 1}")
+        return Placement(inputs, outputs, tile, row_tiles, column_tiles)
+
+    def load(self, weights, tile=0):
+        """Program ``weights`` (d, k) from array ``tile`` on; the layer's `Placement`."""
+        outputs, inputs = np.shape(weights)
+        placement = self.place(inputs, outputs, tile)
+        self.array.load(weights, tile)
+        return placement
+
+    def read(self, placement, x):
+        """Crossbar sums ``c`` int64 (n, d) of activation codes ``x`` (n, k): each tile of the layer read once a vector."""
+        configuration = self.configuration
+        x = np.asarray(x)
+        if x.dtype.kind not in "iu":
+            raise RefusedType(f"x must be integers, not {x.dtype}")
+        if x.ndim != 2 or x.shape[1] != placement.inputs:
+            raise RefusedValue(f"x must be of shape (n, {placement.inputs}), not {x.shape}")
+        rows = self.array.rows
+        volts = np.zeros((len(x), placement.row_tiles * rows), dtype=np.int64)
+        volts[:, :placement.inputs] = configuration.crossbar.step * x.astype(np.int64)
+        volts = volts.reshape(len(x), placement.row_tiles, 1, rows).transpose(1, 2, 0, 3)   # (row tiles, 1, n, rows)
+        codes = self.array.read(placement.tiles, volts)                 # (row tiles, column tiles, n, columns)
+        sums = combine_codes(codes, configuration.crossbar.mapping).sum(axis=0)     # (column tiles, n, tile outputs)
+        return sums.transpose(1, 0, 2).reshape(len(x), -1)[:, :placement.outputs]
+
+    def attach(self, library):
+        """Hand the array to the simulation whose C functions ``library`` (`ctypes.CDLL`) holds.
+
+        The array's memory must not be replaced while the simulation runs; this board is kept alive by the library
+        object. Starts the count of conversions; event counts go on.
+        """
+        array, crossbar = self.array, self.configuration.crossbar
+        config = ArrayConfig(
+            array.conductances.ctypes.data, array.events.ctypes.data, NORMAL_TABLE.ctypes.data, array.floor,
+            len(array.conductances), array.rows, array.columns,
+            self.configuration.board.adcs(array.columns), self.configuration.board.positions,
+            (crossbar.num, crossbar.verify_num), (crossbar.shift, crossbar.verify_shift), crossbar.adc_bits,
+            array.preset.read, self.configuration.device.seed, array.largest_volt)
+        library.rmd_array_config.argtypes = [ctypes.POINTER(ArrayConfig)]
+        if library.rmd_array_config(ctypes.byref(config)):
+            raise RefusedValue(f"the array must fit the board of configuration {self.configuration.name}, "
+                               "not contradict it")
+        library.attached_board = self
+
+
+class ArrayConfig(ctypes.Structure):
+    """As `rmd_config` in cosim/native/array.h."""
+
+    _fields_ = [("conductance", ctypes.c_void_p), ("events", ctypes.c_void_p), ("normal_table", ctypes.c_void_p),
+                ("floor", ctypes.c_int64 * 2),
+                *((name, ctypes.c_int32) for name in ("arrays", "rows", "columns", "adcs", "positions")),
+                ("num", ctypes.c_int32 * 2), ("shift", ctypes.c_int32 * 2), ("adc_bits", ctypes.c_int32),
+                ("read", ctypes.c_int32), ("seed", ctypes.c_uint32), ("read_limit", ctypes.c_int32)]
+
+
+def conversions(library):
+    """Conversions that asked the array since `Board.attach`."""
+    library.rmd_array_conversions.restype = ctypes.c_int64
+    return library.rmd_array_conversions()
+
+
+def violations(library):
+    """``(count, texts)``: rules of the board broken so far, and the first 256 of them in words."""
+    library.rmd_violation_count.restype = ctypes.c_int64
+    library.rmd_violation_text.argtypes = [ctypes.c_int64, ctypes.c_char_p, ctypes.c_int]
+    count, texts, text = library.rmd_violation_count(), [], ctypes.create_string_buffer(256)
+    while library.rmd_violation_text(len(texts), text, len(text)) >= 0:
+        texts.append(text.value.decode())
+    return count, texts
+
+
+def clear_violations(library):
+    """Forget them."""
+    library.rmd_violation_clear()

@@ -1,0 +1,200 @@
+// The array in integers: golden/spec/noise.py and the contract's section 5 say what, array.h how to call it.
+
+#include "array.h"
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr uint32_t READ_ROW = 0xFFFFFFFFu;
+constexpr int NORMAL_SHIFT = 16;
+constexpr int MID_SCALE = 32768;
+constexpr size_t KEPT_VIOLATIONS = 256;
+enum Group { WL = 0, BL = 3, SL = 6, ADC = 9 };
+constexpr int CONNECTED = 4, READ = 1;
+
+rmd_config config;
+bool configured = false;
+int64_t conversions = 0;
+std::vector<uint32_t> converted;   // [arrays] positions converted in the tile's present event, a bit each
+std::vector<uint64_t> presented;   // [arrays] hash of lines and codes of that event
+
+int64_t violations = 0;
+std::vector<std::string> messages;
+
+int64_t round_shift(int64_t value, int shift) {
+    if (shift == 0) return value;
+    return (value + (int64_t(1) << (shift - 1)) - 1 + ((value >> shift) & 1)) >> shift;
+}
+
+uint64_t square_root(uint64_t value) {
+    uint64_t root = 0;
+    for (uint64_t bit = uint64_t(1) << 31; bit != 0; bit >>= 1) {
+        const uint64_t tried = root | bit;
+        if (tried * tried <= value) root = tried;
+    }
+    return root;
+}
+
+// saturate(round_shift(current * num, shift)); a current beyond the ends is cut before the product could overflow.
+int16_t narrow(int64_t current, int num, int shift) {
+    const int64_t high = (int64_t(1) << (config.adc_bits - 1)) - 1;
+    const int64_t end = ((high + 2) << shift) / num + 1;
+    current = current > end ? end : current < -end ? -end : current;
+    const int64_t code = round_shift(current * num, shift);
+    return int16_t(code > high ? high : code < -high - 1 ? -high - 1 : code);
+}
+
+bool bit(const uint32_t *vector, int index) { return vector[index >> 5] >> (index & 31) & 1; }
+
+uint64_t hash(uint64_t seed, const uint32_t *words, int bits) {   // FNV-1a over words
+    for (int word = 0; word < (bits + 31) / 32; word++) seed = (seed ^ words[word]) * 0x100000001B3ull;
+    return seed;
+}
+
+}  // namespace
+
+extern "C" {
+
+int rmd_array_config(const rmd_config *given) {
+    const bool sound = given && given->conductance && given->events && given->normal_table && given->arrays > 0 &&
+        given->rows > 0 && given->columns > 0 && given->columns == given->adcs * given->positions &&
+        given->adc_bits > 1 && given->adc_bits <= 14 && given->read >= 0 && given->floor[0] >= 0 && given->floor[1] >= 0;
+    if (!sound) return -1;
+    for (int range = 0; range < 2; range++)
+        if (given->num[range] < 1 || given->shift[range] < 0 || given->shift[range] > 47) return -1;
+    config = *given;
+    configured = true;
+    conversions = 0;
+    converted.assign(size_t(config.arrays), 0);
+    presented.assign(size_t(config.arrays), 0);
+    return 0;
+}
+
+int64_t rmd_array_conversions(void) { return conversions; }
+
+void rmd_array_codes(int32_t tile, uint32_t event, const int32_t *volts, const uint8_t *high, int32_t first,
+                     int32_t columns, int16_t *codes) {
+    std::vector<int64_t> current(static_cast<size_t>(columns), 0);
+    std::vector<uint64_t> variance(static_cast<size_t>(columns), 0);
+    const int32_t *cells = config.conductance + int64_t(tile) * config.rows * config.columns + first;
+    for (int row = 0; row < config.rows; row++, cells += config.columns) {
+        const int64_t volt = volts[row];
+        if (volt == 0) continue;
+        for (int column = 0; column < columns; column++) current[column] += volt * cells[column];
+        if (config.read != 0)
+            for (int column = 0; column < columns; column++) {
+                const int64_t sigma = volt * round_shift(int64_t(cells[column]) * config.read, 16);
+                variance[column] += uint64_t(sigma * sigma);
+            }
+    }
+    const uint32_t key[2] = {config.seed, uint32_t(tile)};
+    for (int column = 0; column < columns; column++) {
+        const int range = high[first + column];
+        if (config.read != 0 || config.floor[range] != 0) {
+            const uint32_t counter[4] = {event, READ_ROW, uint32_t(first + column), 0};
+            uint32_t block[4];
+            rmd_philox(counter, key, block);
+            const uint64_t root = square_root(variance[column] + uint64_t(config.floor[range] * config.floor[range]));
+            current[column] += round_shift(int64_t(rmd_normal(block)) * int64_t(root), NORMAL_SHIFT);
+        }
+        codes[column] = narrow(current[column], config.num[range], config.shift[range]);
+    }
+}
+
+void rmd_array_read(int rows, int columns, int adcs, int selected, int position, int lines, const uint32_t *wl,
+                    const uint32_t *bl, const uint32_t *sl, const uint32_t *dac, uint32_t *codes, long long tick) {
+    auto give = [&](int adc, int16_t code) {
+        uint32_t &word = codes[adc >> 1];
+        word = (word & ~(0xFFFFu << (16 * (adc & 1)))) | uint32_t(uint16_t(code)) << (16 * (adc & 1));
+    };
+    memset(codes, 0, sizeof(uint32_t) * size_t((adcs + 1) / 2));
+    for (int adc = 0; adc < adcs; adc++) give(adc, -8192);
+    if (!configured || rows != config.rows || columns != config.columns || adcs != config.adcs) {
+        rmd_violation("array", "configured for this board (rows)", configured ? config.rows : 0, rows, tick);
+        return;
+    }
+    if (selected < 0 || selected >= config.arrays) {
+        rmd_violation("array", "selected, below", config.arrays, selected, tick);
+        return;
+    }
+    auto in_read = [&](int group) { return (lines >> group & 7) == (CONNECTED | READ); };
+    // lines in other states, and a switch that is off or beyond the positions, are violations of the board already
+    if (!in_read(SL) || !(lines >> ADC & CONNECTED) || position >= config.positions) return;
+
+    std::vector<int32_t> volts(static_cast<size_t>(rows), 0);
+    int largest = 0;
+    for (int row = 0; row < rows; row++) {
+        const int code = int(dac[row >> 1] >> (16 * (row & 1)) & 0xFFFF);
+        const int volt = in_read(BL) && bit(bl, row) ? MID_SCALE - code : 0;
+        largest = volt > largest ? volt : -volt > largest ? -volt : largest;
+        volts[size_t(row)] = in_read(WL) && bit(wl, row) ? volt : 0;
+    }
+    if (largest > config.read_limit)
+        rmd_violation("array", "read voltage of a row, in DAC codes", config.read_limit, largest, tick);
+    std::vector<uint8_t> high(static_cast<size_t>(columns));
+    for (int column = 0; column < columns; column++) high[size_t(column)] = bit(sl, column);
+
+    const uint32_t fixed = uint32_t(lines);
+    uint64_t seen = hash(0xCBF29CE484222325ull, &fixed, 32);
+    seen = hash(hash(hash(hash(seen, wl, rows), bl, rows), sl, columns), dac, 16 * rows);
+    const size_t tile = size_t(selected);
+    if (converted[tile] == 0 || converted[tile] >> position & 1 || presented[tile] != seen) {
+        config.events[tile]++;
+        converted[tile] = 0;
+        presented[tile] = seen;
+    }
+    converted[tile] |= 1u << position;
+    conversions++;
+
+    std::vector<int16_t> answer(static_cast<size_t>(adcs));
+    rmd_array_codes(selected, config.events[tile] - 1, volts.data(), high.data(), position * adcs, adcs, answer.data());
+    for (int adc = 0; adc < adcs; adc++) give(adc, answer[size_t(adc)]);
+}
+
+void rmd_violation(const char *part, const char *rule, int limit, int measured, long long tick) {
+    violations++;
+    if (messages.size() >= KEPT_VIOLATIONS) return;
+    char text[256];
+    snprintf(text, sizeof text, "%s: %s: limit %d, measured %d, at tick %lld", part, rule, limit, measured, tick);
+    messages.emplace_back(text);
+}
+
+int64_t rmd_violation_count(void) { return violations; }
+
+int rmd_violation_text(int64_t index, char *text, int size) {
+    if (index < 0 || index >= int64_t(messages.size()) || size < 1) return -1;
+    return snprintf(text, size_t(size), "%s", messages[size_t(index)].c_str());
+}
+
+void rmd_violation_clear(void) {
+    violations = 0;
+    messages.clear();
+}
+
+void rmd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t block[4]) {
+    uint32_t a = counter[0], b = counter[1], c = counter[2], d = counter[3], low = key[0], high = key[1];
+    for (int round = 0; round < 10; round++) {
+        const uint64_t first = uint64_t(0xD2511F53u) * a, second = uint64_t(0xCD9E8D57u) * c;
+        a = uint32_t(second >> 32) ^ b ^ low;
+        b = uint32_t(second);
+        c = uint32_t(first >> 32) ^ d ^ high;
+        d = uint32_t(first);
+        low += 0x9E3779B9u;
+        high += 0xBB67AE85u;
+    }
+    block[0] = a, block[1] = b, block[2] = c, block[3] = d;
+}
+
+int32_t rmd_normal(const uint32_t block[4]) {
+    int32_t sum = 0;
+    for (int word = 0; word < 4; word++) {
+        const int32_t entry = config.normal_table[block[word] >> 22 & 511];
+        sum += block[word] >> 31 ? -entry : entry;
+    }
+    return sum;
+}
+}

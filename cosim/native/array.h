@@ -1,0 +1,63 @@
+// The resistive-memory array behind the simulated board: what it answers when the ADCs hold, and the list of violations.
+//
+// Memory of the array belongs to numpy (cosim/array.py) and comes as pointers; cosim/board.py mirrors `rmd_config`.
+// State is the process's: one board a shared library.
+#ifndef RMD_ARRAY_H
+#define RMD_ARRAY_H
+
+#include <cstdint>
+
+extern "C" {
+
+struct rmd_config {
+    const int32_t *conductance;   // [arrays][rows][columns], in g_lsb
+    uint32_t *events;             // [arrays]: reads so far; a read's event is the count before it
+    const int32_t *normal_table;  // 512 entries (golden/spec/normal_table.py)
+    int64_t floor[2];             // noise floor in units of the current sum: low range, high range
+    int32_t arrays, rows, columns, adcs, positions;
+    int32_t num[2], shift[2];     // code = saturate(round_shift(I * num, shift)): low range (VMM), high range (verify)
+    int32_t adc_bits;
+    int32_t read;                 // read noise of a cell in 1/65536 of its conductance
+    uint32_t seed;
+    int32_t read_limit;           // largest |V| in DAC codes that a read may put on a row
+};
+
+// Takes a copy of ``config``; its pointers must stay valid. 0, or -1 where a field makes no sense (nothing changes).
+int rmd_array_config(const rmd_config *config);
+
+// Conversions since the last rmd_array_config.
+int64_t rmd_array_conversions(void);
+
+// Codes of ``columns`` columns from ``first`` on for one read. ``volts``: [rows], in DAC codes; ``high``: [columns] of the
+// tile, 1 where the column has its high gain range. Draws the noise of ``event``; counts nothing.
+void rmd_array_codes(int32_t tile, uint32_t event, const int32_t *volts, const uint8_t *high, int32_t first,
+                     int32_t columns, int16_t *codes);
+
+// The ADCs' hold (called from board.sv). Vectors are packed, lowest bit first; ``lines`` is {connected, mode} of WL in bits
+// 2..0, of BL in 5..3, of SL in 8..6, and whether the ADC switch is connected in bit 11.
+//
+// Row i is driven with V = 32768 - DAC code where BL is in READ and bl[i], else 0; its cells conduct where WL is in READ
+// and wl[i]. sl[j] chooses the gain range of column j. ADC n converts column position * adcs + n. A read that cannot be
+// (no array, no stage, no such position or tile) is a violation and gives the lowest code.
+//
+// A hold begins a new event of its tile unless its position was not yet converted in the present one and lines, bits
+// and DAC codes are as they were then: all positions of one vector's read share an event.
+void rmd_array_read(int rows, int columns, int adcs, int selected, int position, int lines, const uint32_t *wl,
+                    const uint32_t *bl, const uint32_t *sl, const uint32_t *dac, uint32_t *codes, long long tick);
+
+// One broken rule (called from the parts). ``tick``: board clocks since power-up.
+void rmd_violation(const char *part, const char *rule, int limit, int measured, long long tick);
+
+int64_t rmd_violation_count(void);
+
+// Text of violation ``index`` (the first 256 are kept) into ``text`` of ``size`` bytes; its length, or -1 if there is none.
+int rmd_violation_text(int64_t index, char *text, int size);
+
+void rmd_violation_clear(void);
+
+// The block of Philox4x32-10, and the normal number of standard deviation 2**16 made of it (golden/spec/noise.py).
+void rmd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t block[4]);
+int32_t rmd_normal(const uint32_t block[4]);
+}
+
+#endif
