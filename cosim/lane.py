@@ -6,7 +6,6 @@ streams, and the design runs until all of them have moved. Python is called once
 
 import ctypes
 import re
-import typing
 import weakref
 import zlib
 
@@ -14,8 +13,9 @@ import numpy as np
 from rmdlora.golden.spec.refusal import RefusedType, RefusedValue, need_integer
 
 from .model import NativeModel
+from .transport import Beats, LaneFailure
 
-__all__ = ["Beats", "LaneFailure", "StreamLane"]
+__all__ = ["StreamLane"]
 
 RESET_CLOCKS = 8
 TRANSFER_LIMIT = 10_000     # clocks a register access may take
@@ -24,18 +24,6 @@ SLICE = 1 << 20             # clocks between two looks at the keyboard
 CHANNEL_SIGNALS = ("awvalid", "awready", "wvalid", "wready", "bvalid", "bready", "arvalid", "arready", "rvalid",
                    "rready", "awaddr", "wdata", "wstrb", "bresp", "araddr", "rdata", "rresp")
 RESPONSES = {1: "EXOKAY", 2: "SLVERR", 3: "DECERR", 255: "no answer"}
-
-
-class LaneFailure(RuntimeError):
-    """The design did not do what a transport may rely on: an error response, a beat too many, no end in time."""
-
-
-class Beats(typing.NamedTuple):
-    """What moved at a stream: ``beats`` (n, elements), ``clocks`` (n,) of each since reset, ``lasts`` (n,) tlast."""
-
-    beats: np.ndarray
-    clocks: np.ndarray
-    lasts: np.ndarray
 
 
 class StreamPort(ctypes.Structure):

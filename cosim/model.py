@@ -15,7 +15,7 @@ import sys
 import tempfile
 import types
 
-from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, run_step
+from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, run_step, runtime_objects
 
 __all__ = ["NativeModel", "build_native"]
 
@@ -24,6 +24,7 @@ HARNESS = pathlib.Path(__file__).parent / "native" / "harness.cpp"
 PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&?(\w+),(\d+),(\d+)(?:,\d+)?\);")
 # several models share a process: none may hand its functions or its inline variables to another
 COMPILE_FLAGS = "-fPIC -std=gnu++17 -DVL_USER_FINISH -fno-gnu-unique -fno-semantic-interposition -I.."
+BUILD_FLAGS = ("-O3", "--no-timing", "--timescale", "1ns/1ns", *LINT_FLAGS, "-CFLAGS", COMPILE_FLAGS)
 LINK_FLAGS = "-fPIC -shared -Wl,-Bsymbolic"
 
 
@@ -73,7 +74,7 @@ def build_native(design, waves):
     """Folder with the library `model.so` of ``design``."""
     harness = HARNESS.read_text(encoding="utf-8")
     recipe = pathlib.Path(__file__).read_text(encoding="utf-8")     # flags and wrapper are part of what is built
-    identity = ("native", design, waves, harness, recipe, LINT_FLAGS, MAKE_FLAGS)
+    identity = ("native", design, waves, harness, recipe, BUILD_FLAGS, MAKE_FLAGS)
 
     def build(folder):
         names = design.write(folder)
@@ -81,10 +82,12 @@ def build_native(design, waves):
         log = folder / "build.log"
         compiled = [f"../{name}" for name in (*(n for n in names if n.endswith((".cpp", ".cc"))),
                                               "harness.cpp", "wrapper.cpp")]
-        run_step(["verilator", "--cc", "--exe", "-O3", "--no-timing", "-Mdir", "obj", "--top-module", design.top,
-                  "--timescale", "1ns/1ns", *LINT_FLAGS, *(["--trace"] if waves else []), "-CFLAGS", COMPILE_FLAGS,
+        flags = (*BUILD_FLAGS, *(["--trace"] if waves else []))
+        run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags,
                   *(n for n in names if n.endswith((".v", ".sv"))), *compiled], folder, log)
         write_glue(folder, design.top, waves)
+        for path in runtime_objects(flags):
+            shutil.copy(path, folder / "obj")
         run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk",
                   f"LDFLAGS={LINK_FLAGS}", *MAKE_FLAGS], folder, log)
         (folder / "obj" / f"V{design.top}").rename(folder / "model.so")

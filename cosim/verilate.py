@@ -15,6 +15,7 @@ import importlib.util
 import logging
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -22,8 +23,8 @@ import time
 
 from rmdlora.golden.spec.refusal import RefusedValue
 
-__all__ = ["BuildFailure", "Design", "cache_folder", "cached_build", "require_tools", "run_step", "tool_environment",
-           "tool_versions"]
+__all__ = ["BuildFailure", "Design", "cache_folder", "cached_build", "require_tools", "run_step", "runtime_objects",
+           "tool_environment", "tool_versions"]
 
 LOG = logging.getLogger("rmdlora.cosim")
 KEPT_DAYS = 30      # a build nobody used for so long is dropped when the next one is made
@@ -31,7 +32,9 @@ KEPT_DAYS = 30      # a build nobody used for so long is dropped when the next o
 # Yosys' Verilog sizes its expressions by context, which Verilator reports some hundred times
 LINT_FLAGS = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-CASEINCOMPLETE")
 # the generated code is the simulation's inner loop: worth every second of g++; start-up code is not
-MAKE_FLAGS = ("OPT_FAST=-O3", "OPT_SLOW=-O1", "OPT_GLOBAL=-O3")
+MAKE_FLAGS = ("OPT_FAST=-O3", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2")
+# the least design there is: what is compiled for it besides is Verilator's runtime library
+LEAST = "module least(input clk, output reg q);\n  always @(posedge clk) q <= ~q;\nendmodule\n"
 
 
 class BuildFailure(RuntimeError):
@@ -148,6 +151,27 @@ def drop_unused(root):
         with contextlib.suppress(OSError):      # another process dropped it first
             if entry.name != "locks" and entry.stat().st_mtime < oldest:
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def runtime_objects(flags):
+    """Object files of Verilator's runtime library, compiled as a build with these ``flags`` of Verilator would do.
+
+    They are most of what a small design compiles and the same for every design, so they are built once. Copied into
+    the folder of a build once it is verilated, they are newer than what make would build them from.
+    """
+    def build(folder):
+        (folder / "least.v").write_text(LEAST, encoding="utf-8")
+        log = folder / "build.log"
+        run_step(["verilator", "--cc", "-Mdir", "obj", "--top-module", "least", *flags, "least.v"], folder, log)
+        listed = (folder / "obj" / "Vleast_classes.mk").read_text(encoding="utf-8")
+        objects = [f"{name}.o" for name in re.findall(r"^\s+(verilated\w*)\b", listed, re.MULTILINE)]
+        run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", "Vleast.mk", *objects, *MAKE_FLAGS],
+                 folder, log)
+        for name in objects:
+            (folder / "obj" / name).rename(folder / name)
+        shutil.rmtree(folder / "obj")
+
+    return sorted(cached_build("runtime", (flags, MAKE_FLAGS, LEAST), build).glob("*.o"))
 
 
 def run_step(command, folder, log):

@@ -4,12 +4,10 @@ from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.back import verilog
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
+from loopback_map import COUNT, ELEMENTS, MISSING
 from rmdlora.cosim.verilate import Design
 
-__all__ = ["BIAS", "COUNT", "ELEMENTS", "MEMORY", "MISSING", "Loopback", "loopback_design"]
-
-ELEMENTS = 4
-BIAS, COUNT, MEMORY, MISSING = 0x00, 0x04, 0x40, 0x80   # byte addresses; MISSING answers with an error
+__all__ = ["Loopback", "loopback_design"]
 
 
 def stream_ports(bits):

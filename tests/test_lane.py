@@ -2,8 +2,10 @@ import gc
 
 import numpy as np
 import pytest
-from loopback import BIAS, COUNT, ELEMENTS, MEMORY, MISSING, loopback_design
-from rmdlora.cosim.lane import LaneFailure, StreamLane
+from loopback import loopback_design
+from loopback_map import BIAS, COUNT, ELEMENTS, MEMORY, MISSING
+from rmdlora.cosim.lane import StreamLane
+from rmdlora.cosim.transport import LaneFailure
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,55 @@
+"""What every bench starts from: its parameters, the design out of reset, and a place for what it notes."""
+
+import json
+import os
+import pathlib
+
+from cocotb.clock import Clock
+from cocotb.simtime import get_sim_time
+from cocotb.triggers import RisingEdge
+
+__all__ = ["TICK_NS", "ClockCount", "note", "parameters", "start"]
+
+TICK_NS = 10
+RESET_CLOCKS = 8
+
+
+def folder():
+    """Folder of this run."""
+    return pathlib.Path(os.environ["RMDLORA_BENCH"])
+
+
+def parameters():
+    """The bench's parameters, as `cocotb_lane.run_bench` was given them, and its ``seed``."""
+    return json.loads((folder() / "parameters.json").read_text(encoding="utf-8"))
+
+
+def note(**figures):
+    """Hand figures out of the simulation, beside those noted before."""
+    path = folder() / "noted.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(before | figures), encoding="utf-8")
+
+
+class ClockCount:
+    """Counts the rising edges of the clock since reset, by the simulator's time: nothing wakes at an edge."""
+
+    began_ns = None     # set by `start`
+
+    @property
+    def cycles(self):
+        """Rising edges before now; so, at an edge, the number of the clock it ends, counted from 0 after reset."""
+        if self.began_ns is None:
+            return -1
+        return round((get_sim_time("ns") - self.began_ns) / TICK_NS)
+
+
+async def start(dut, count):
+    """Start the clock, hold reset for some clocks, and start ``count`` at the first clock after them."""
+    dut.rst.value = 1
+    Clock(dut.clk, TICK_NS, "ns").start()
+    for _ in range(RESET_CLOCKS):
+        await RisingEdge(dut.clk)
+    dut.rst.value = 0
+    await RisingEdge(dut.clk)       # the first edge that sees the end of reset ends clock 0
+    count.began_ns = get_sim_time("ns")

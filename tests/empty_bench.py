@@ -1,0 +1,1 @@
+"""A bench module in which somebody forgot the tests."""
