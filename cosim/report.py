@@ -1,0 +1,272 @@
+"""The demonstration's report: one HTML file that needs nothing else, and the same numbers as JSON.
+
+`write_report` draws every picture with matplotlib as SVG inside the page; the page itself is `templates/demo.html.j2`.
+"""
+
+import dataclasses
+import io
+import json
+import math
+import pathlib
+import re
+
+import jinja2
+import markupsafe
+import matplotlib
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+__all__ = ["Findings", "LayerRow", "numbers_of", "write_report"]
+
+TEMPLATES = pathlib.Path(__file__).parent / "templates"
+INK, QUIET, GRID = "#1b2733", "#5b6b7b", "#dfe5ea"
+BEFORE, AFTER, ANALOGUE, DIGITAL, BAD = "#33658a", "#e07a3f", "#2f7f79", "#7a5195", "#c0392b"
+STYLE = {"font.size": 9, "text.color": INK, "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": QUIET,
+         "ytick.color": QUIET, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "path",
+         "svg.hashsalt": "rmdlora", "axes.titlesize": 9, "axes.titlecolor": INK}
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerRow:
+    """A row of the table: one layer over all images of the co-simulation.
+
+    ``cycles`` are clocks from the operation's acceptance to its last `y` beat, crossbar reads included; ``lora_cycles``
+    what the LoRA unit alone would take; ``adc_us`` the time its ADCs spend converting; ``compared`` and ``differing``
+    count codes.
+    """
+
+    name: str
+    shape: str
+    rank: int
+    tiles: int
+    reads: int
+    vectors: int
+    cycles: int
+    lora_cycles: int
+    conversions: int
+    adc_us: float
+    compared: int
+    differing: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """All that the report shows.
+
+    ``facts`` {name: number or text} goes into the JSON as it stands; ``headlines`` a list of ``(what, number in
+    words)``. ``faces``: a list of ``(picture (side, side), identity, before, after)``, the identities the RTL's
+    network gave without and with the adapter (None where it did not run). ``accuracy`` {"float"|"integer":
+    {"before"|"after": {identity: share}}} on test pictures; ``confusion`` {"before"| "after": counts}.
+    ``conductances`` int (tiles, rows, columns) in units of ``g_lsb_us``, ``tile_names`` a name each. ``adc`` a pair of
+    equally shaped integer arrays: codes that left the ADCs' pins, codes of the oracle. ``sums`` the same of crossbar
+    sums. ``first_difference`` in words, or None.
+    """
+
+    facts: dict
+    headlines: list
+    rows: list
+    faces: list
+    accuracy: dict
+    confusion: dict
+    conductances: np.ndarray
+    tile_names: list
+    g_lsb_us: float
+    g_window_us: tuple
+    adc: tuple
+    sums: tuple
+    outputs: tuple
+    forgotten: int
+    source: str
+    passed_over: tuple = ()
+    first_difference: str | None = None
+
+
+def numbers_of(findings):
+    """The findings as one dictionary of plain numbers and text, for `json`."""
+    rows = [dataclasses.asdict(row) for row in findings.rows]
+    return {**findings.facts, "data_source": findings.source, "data_passed_over": list(findings.passed_over),
+            "codes_compared": sum(row.compared for row in findings.rows),
+            "codes_differing": sum(row.differing for row in findings.rows),
+            "first_difference": findings.first_difference, "layers": rows,
+            **{f"accuracy_{kind}_{when}": {str(key): value for key, value in shares.items()}
+               for kind, cases in findings.accuracy.items() for when, shares in cases.items()}}
+
+
+def write_report(findings, folder):
+    """Write ``report.html`` and ``report.json`` into ``folder`` (made if absent); returns the path of the page."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = numbers_of(findings)
+    with matplotlib.rc_context(STYLE):
+        pictures = {"faces": draw_faces(findings), "accuracy": draw_accuracy(findings),
+                    "confusion": draw_confusion(findings), "tiles": draw_tiles(findings), "codes": draw_codes(findings),
+                    "time": draw_time(findings)}
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\u2009")
+    page = environment.get_template("demo.html.j2").render(
+        findings=findings, numbers=numbers, facts=findings.facts, rows=findings.rows, pictures=pictures)
+    for name, text in (("report.html", page), ("report.json", json.dumps(numbers, indent=1) + "\n")):
+        part = folder / f".{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(folder / name)
+    return folder / "report.html"
+
+
+def as_svg(figure, title):
+    """A figure as an ``<svg>`` element that scales with the page; ``title`` is what a screen reader says."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.05, transparent=True,
+                   metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg"):]
+    width = math.ceil(float(re.search(r'width="([\d.]+)pt"', text)[1]) * 4 / 3)     # CSS pixels
+    text = re.sub(r'(<svg[^>]*?) width="[\d.]+pt" height="[\d.]+pt"',
+                  rf'\1 style="max-width:{width}px" role="img" aria-label="{title}"', text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[\d.]+pt"([^>]*?) width="[\d.]+pt"', r'\1\2', text, count=1)
+    # several drawings share a page: their ids must not meet
+    mark = re.sub(r"\W", "", title)[:12]
+    text = re.sub(r'id="([^"]+)"', rf'id="{mark}-\1"', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{mark}-", text)
+    return markupsafe.Markup(text)
+
+
+def draw_faces(findings):
+    """The pictures that went through the pins, each with what the network said."""
+    faces = findings.faces
+    columns = min(len(faces), 8)
+    rows = -(-len(faces) // columns)
+    figure = Figure(figsize=(1.45 * columns, 1.95 * rows))
+    for index, (picture, identity, before, after) in enumerate(faces):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_visible(identity == findings.forgotten)
+            spine.set_color(AFTER)
+            spine.set_linewidth(2.5)
+        axes.set_title(f"person {identity}" + (" (to forget)" if identity == findings.forgotten else ""), fontsize=8)
+        said = [f"{word} {given}" for word, given in (("before:", before), ("after:", after)) if given is not None]
+        axes.set_xlabel("   ".join(said), fontsize=8, color=INK)
+    figure.tight_layout(pad=0.4)
+    return as_svg(figure, "pictures through the pins")
+
+
+def draw_accuracy(findings):
+    """Per-identity test accuracy before and after the adapter, integer network as bars, float as marks."""
+    figure = Figure(figsize=(5.2, 2.6))
+    axes = figure.add_subplot()
+    people = sorted(findings.accuracy["integer"]["before"])
+    for place, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
+        shares = [100 * findings.accuracy["integer"][when][person] for person in people]
+        axes.bar(np.arange(len(people)) + place, np.maximum(shares, 0.8), 0.37, color=colour,
+                 label=f"{when} unlearning")
+        twins = [100 * findings.accuracy["float"][when][person] for person in people]
+        axes.plot(np.arange(len(people)) + place, twins, "o", mfc="white", mec=INK, ms=4.5, clip_on=False,
+                  label="float twin" if when == "after" else None)
+    axes.set_xticks(range(len(people)), [f"{person}\n(forget)" if person == findings.forgotten else str(person)
+                                         for person in people])
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("test accuracy, %")
+    axes.set_xlabel("person")
+    axes.grid(axis="y", color=GRID)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
+    return as_svg(figure, "test accuracy by person")
+
+
+def draw_confusion(findings):
+    """Confusion of the integer network on the test pictures, before and after."""
+    figure = Figure(figsize=(5.0, 2.6))
+    for index, when in enumerate(("before", "after")):
+        counts = findings.confusion[when]
+        axes = figure.add_subplot(1, 2, index + 1)
+        axes.imshow(counts, cmap="Blues" if when == "before" else "Oranges", vmin=0, vmax=max(1, counts.max()) * 1.15)
+        for row, column in np.argwhere(counts):
+            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8,
+                      color="white" if counts[row, column] > 0.7 * counts.max() else INK)
+        axes.set_xticks(range(counts.shape[1]))
+        axes.set_yticks(range(counts.shape[0]))
+        axes.tick_params(length=0)
+        axes.set_title(f"{when} unlearning")
+        axes.set_xlabel("given")
+        if not index:
+            axes.set_ylabel("true")
+        axes.spines[:].set_visible(False)
+    figure.tight_layout(pad=0.6)
+    return as_svg(figure, "confusion")
+
+
+def draw_tiles(findings):
+    """Every tile's conductances."""
+    tiles = findings.conductances
+    columns = min(6, len(tiles))
+    rows = -(-len(tiles) // columns)
+    figure = Figure(figsize=(1.5 * columns + 0.6, 1.62 * rows))
+    low, high = findings.g_window_us
+    colours = LinearSegmentedColormap.from_list("window", ["#12504c", ANALOGUE, "#f4f1ea", AFTER, "#7f2f0a"])
+    for index, tile in enumerate(tiles):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        image = axes.imshow(tile * findings.g_lsb_us, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+        axes.set_title(findings.tile_names[index], fontsize=7.5, pad=3)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(True)
+        axes.spines[:].set_color(GRID)
+    figure.subplots_adjust(left=0.01, right=0.93, top=0.95, bottom=0.01, wspace=0.08, hspace=0.2)
+    bar = figure.colorbar(image, cax=figure.add_axes((0.945, 0.15, 0.012, 0.7)))
+    bar.set_label("conductance, µS")
+    bar.outline.set_visible(False)
+    return as_svg(figure, "conductances of all tiles")
+
+
+def draw_codes(findings):
+    """ADC codes, crossbar sums and outputs of the RTL's side against the oracle's."""
+    pairs = [(title, colour, pair) for title, colour, pair in
+             (("ADC codes at DOUT", ANALOGUE, findings.adc), ("crossbar sums c", DIGITAL, findings.sums),
+              ("outputs y", BEFORE, findings.outputs)) if pair is not None and len(pair[0])]
+    figure = Figure(figsize=(3.15 * len(pairs), 2.9))
+    for index, (title, colour, (given, wanted)) in enumerate(pairs):
+        given, wanted = np.ravel(given), np.ravel(wanted)
+        axes = figure.add_subplot(1, len(pairs), index + 1)
+        points = np.unique(np.stack([wanted, given], axis=1), axis=0)
+        off = points[:, 0] != points[:, 1]
+        step = max(1, len(points) // 1500)
+        axes.plot(*points[~off][::step].T, ".", ms=2.2, color=colour, alpha=0.6, rasterized=True)
+        axes.plot(*points[off].T, "x", ms=5, color=BAD)
+        axes.set_title(f"{title}: {len(given):,} compared".replace(",", "\u2009"))
+        axes.set_xlabel("oracle")
+        if not index:
+            axes.set_ylabel("co-simulated RTL")
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        axes.locator_params(nbins=5)
+    figure.tight_layout(pad=0.5)
+    return as_svg(figure, "codes against the oracle")
+
+
+def draw_time(findings):
+    """Where a layer's clocks go: ADCs converting, the rest of the read, and the LoRA unit beside it."""
+    rows = findings.rows
+    tick_us = findings.facts["tick_ns"] / 1000
+    figure = Figure(figsize=(8.2, 0.34 * len(rows) + 1.0))
+    axes = figure.add_subplot()
+    places = np.arange(len(rows))[::-1]
+    converting = np.array([row.adc_us for row in rows]) / 1000
+    whole = np.array([row.cycles for row in rows]) * tick_us / 1000
+    alone = np.array([row.lora_cycles for row in rows]) * tick_us / 1000
+    axes.barh(places + 0.13, converting, 0.5, color=ANALOGUE, label="ADCs converting")
+    axes.barh(places + 0.13, whole - converting, 0.5, left=converting, color="#b9d8d5",
+              label="settling, switching, frames")
+    axes.barh(places - 0.27, alone, 0.2, color=AFTER, label="LoRA unit alone (hidden under the read)")
+    axes.set_yticks(places, [row.name for row in rows])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set_xlabel("time at the pins, ms")
+    axes.grid(axis="x", color=GRID)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=8)
+    return as_svg(figure, "time of every layer")
