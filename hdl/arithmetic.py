@@ -42,13 +42,13 @@ class ShiftPlan(data.Struct):
         """A registered plan of ``shift`` (Value of up to 6 bits), one clock behind it.
 
         A shift above ``limit`` counts as ``limit``: rounding to nearest, any shift from a value's own width on gives 0.
+        Every bit is a table of the shift's six bits, with no carry anywhere.
         """
         plan = Signal(cls)
-        some = Signal(SHIFT_BITS)
-        m.d.comb += some.eq(Mux(shift > limit, limit, shift) if limit < 47 else shift)
-        half = (C(1, 64) << some)[1:48]    # bit s - 1 for s = 1..47
-        m.d.sync += [plan.shift.eq(some), plan.some.eq(some != 0), plan.tie.eq(half << 1)]
-        m.d.sync += plan.below.eq(Mux(some == 0, 0, half - 1))
+        ones = (~(C(-1, signed(64)) << shift))[:64]     # bit n: n < shift
+        above = ones[limit - 1]
+        m.d.sync += [plan.shift.eq(Mux(above, limit, shift)), plan.some.eq(ones[0]), plan.below.eq(ones[1:limit]),
+                     plan.tie.eq(Cat(C(0, 1), ones[:limit - 1] & ~ones[1:limit], above))]
         return plan
 
 
