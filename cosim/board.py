@@ -8,8 +8,8 @@ needs, beside the chip's Verilog,
 
 * the files of `sources`, the SystemVerilog ones in the order given (a package comes first);
 * the module's parameters, `parameters`;
-* Verilator 5 without ``--timing``; the parts are clean under ``-Wall`` without waivers. The C++ needs C++17 and no
-  library. Under cocotb the program must be linked with ``-rdynamic`` for ``ctypes.CDLL(None)`` to see it (the pinned
+* Verilator 5 without ``--timing``; the parts are clean under ``-Wall`` with the waivers of cosim/parts/board.vlt. The
+  C++ needs C++17 and no library. Under cocotb the program must be linked with ``-rdynamic`` for ``ctypes.CDLL(None)`` to see it (the pinned
   Verilator does that).
 
 The simulation's library (``ctypes.CDLL`` of it, or of None under cocotb) is told the array by `Board.attach`, before
@@ -91,7 +91,7 @@ class Board:
         return placement
 
     def read(self, placement, x):
-        """Crossbar sums ``c`` int64 (n, d) of activation codes ``x`` (n, k): each tile of the layer read once a vector."""
+        """Crossbar sums ``c`` int64 (n, d) of activation codes ``x`` (n, k): a read of every tile for every vector."""
         configuration = self.configuration
         x = np.asarray(x)
         if x.dtype.kind not in "iu":
