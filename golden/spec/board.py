@@ -46,9 +46,16 @@ class Board:
         if self.array_bits not in (0, 16):
             raise RefusedValue(f"board.array_bits must be 0 or 16, not {self.array_bits}")
         need_integer("board.positions", self.positions, 1, 4)
+        # a synchroniser of two clocks stands between the data lines and the clock that takes them; 22 DCLOCKs bring the
+        # sample, 14 bits and the framing zeros
+        lowest = {"adc_half_ticks": 3, "dac_read_half_ticks": 3, "adc_clocks": 22}
         for field in dataclasses.fields(self):
             if field.name not in ("array_bits", "positions"):
-                need_integer(f"board.{field.name}", getattr(self, field.name), 1, 1 << 20)
+                need_integer(f"board.{field.name}", getattr(self, field.name), lowest.get(field.name, 1), 1 << 20)
+        need_integer("board.wl_read_code", self.wl_read_code, 1, 0xFFFF)
+        if self.hold_ticks > 2 * self.adc_half_ticks * self.adc_clocks:
+            raise RefusedValue("board.adc_guard_ticks must end before CS rises, "
+                               f"not {self.hold_ticks} ticks after its fall")
 
     @property
     def conversion_ticks(self):

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
-from rmdlora.golden.spec.refusal import RefusedValue, need_integer
+from rmdlora.golden.spec.refusal import need_integer
 
 __all__ = ["Converter"]
 
@@ -48,12 +48,6 @@ class Converter(wiring.Component):
 
     def __init__(self, parts, board):
         need_integer("parts of a converter", parts, 1, 256)
-        need_integer("board.adc_half_ticks", board.adc_half_ticks, SYNCHRONISER + 1, None)
-        if board.adc_clocks < ZERO_RISES[-1]:
-            raise RefusedValue(f"board.adc_clocks must be at least {ZERO_RISES[-1]}, not {board.adc_clocks}")
-        if not board.hold_ticks <= 2 * board.adc_half_ticks * board.adc_clocks:
-            raise RefusedValue("board.adc_guard_ticks must end before the conversion does, "
-                               f"not after {board.hold_ticks} ticks")
         self._parts = parts
         self._board = board
         super().__init__({

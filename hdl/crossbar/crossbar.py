@@ -8,11 +8,11 @@ from rmdlora.golden.spec.registers import Fault
 from ..pins import CHAINS, BoardPins
 from .converter import Converter
 from .frames import FrameSender
-from .inputs import InputBuffer, SliceLoader, beat_layout
+from .inputs import InputBuffer, SliceLoader, beat_layout, check_step
 from .lines import Lines
 from .sequence import ReadSequence
 from .start import StartUp
-from .sums import Sums
+from .sums import Sums, sum_bits
 from .switch import Switch
 from .walk import Command, Walk
 
@@ -59,6 +59,8 @@ class Crossbar(wiring.Component):
     """
 
     def __init__(self, configuration):
+        check_step(configuration)
+        sum_bits(configuration)
         self._configuration = configuration
         formats = configuration.formats
         super().__init__({

@@ -58,7 +58,6 @@ class FrameSender(wiring.Component):
 
     def __init__(self, parts, board):
         need_integer("parts of a frame sender", parts, 1, 64)
-        need_integer("board.dac_read_half_ticks", board.dac_read_half_ticks, SYNCHRONISER + 1, None)
         self._board = board
         super().__init__({
             "frames": In(stream.Signature(frame_layout(parts))), "ended": Out(1), "answer": Out(FRAME_BITS),

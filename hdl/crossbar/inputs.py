@@ -9,7 +9,7 @@ from rmdlora.golden.spec.refusal import RefusedValue
 from .frames import DacRegister, frame_layout
 from .walk import Command
 
-__all__ = ["MID_SCALE", "TRIGGER_LDAC", "InputBuffer", "SliceLoader", "beat_layout"]
+__all__ = ["MID_SCALE", "TRIGGER_LDAC", "InputBuffer", "SliceLoader", "beat_layout", "check_step"]
 
 BLOCKS = 4              # one at the DACs, one loading, and two beyond: a power of two
 MID_SCALE = 0x8000      # VCM
@@ -19,6 +19,15 @@ TRIGGER_LDAC = 1 << 4   # TRIGGER register, bit 4
 def beat_layout(configuration, width):
     """A beat of an operand or result stream: ``lora.beat_elements`` codes of ``width`` bits."""
     return data.ArrayLayout(signed(width), configuration.lora.beat_elements)
+
+
+def check_step(configuration):
+    """Refuse inputs whose codes leave the DACs' range."""
+    bits = configuration.formats.activation
+    limit = (0xFFFF - MID_SCALE) >> (bits - 1)
+    if configuration.crossbar.step > limit:
+        raise RefusedValue(f"crossbar.step must be at most {limit} with {bits}-bit activations and 16-bit DACs, "
+                           f"not {configuration.crossbar.step}")
 
 
 class InputBuffer(wiring.Component):
@@ -121,11 +130,7 @@ class SliceLoader(wiring.Component):
 
     def __init__(self, configuration):
         self._configuration = configuration
-        geometry, formats, crossbar = configuration.geometry, configuration.formats, configuration.crossbar
-        limit = (0xFFFF - MID_SCALE) >> (formats.activation - 1)
-        if crossbar.step > limit:
-            raise RefusedValue(f"crossbar.step must be at most {limit} with {formats.activation}-bit activations and "
-                               f"16-bit DACs, not {crossbar.step}")
+        geometry, formats = configuration.geometry, configuration.formats
         self._parts = configuration.board.dacs(geometry.tile_rows) + 1
         super().__init__({
             "begin": In(1), "command": In(Command), "group": Out(range(configuration.lora.groups(geometry.max_inputs))),

@@ -11,13 +11,23 @@ from .converter import CODE_BITS
 from .inputs import beat_layout
 from .walk import Command, step_layout
 
-__all__ = ["Sums", "conversion_layout"]
+__all__ = ["Sums", "conversion_layout", "sum_bits"]
 
 
 def conversion_layout(configuration):
     """One conversion: its read, the position of the ADC switches, and whether it is the read's last."""
     return data.StructLayout({"step": step_layout(configuration), "position": range(configuration.board.positions),
                               "closes": 1})
+
+
+def sum_bits(configuration):
+    """Bits of an exact sum of the largest layer's codes; refuses a ``formats.sum`` that could wrap."""
+    geometry = configuration.geometry
+    bits = CODE_BITS + 1 + count_bits(configuration.row_tiles(geometry.max_inputs))
+    if bits > configuration.formats.sum:
+        raise RefusedValue(f"formats.sum must be at least {bits}, for {geometry.max_inputs} inputs in tiles of "
+                           f"{geometry.tile_rows} rows, not {configuration.formats.sum}")
+    return bits
 
 
 class Sums(wiring.Component):
@@ -52,10 +62,7 @@ class Sums(wiring.Component):
     def __init__(self, configuration):
         self._configuration = configuration
         geometry, formats = configuration.geometry, configuration.formats
-        self._bits = CODE_BITS + 1 + count_bits(configuration.row_tiles(geometry.max_inputs))
-        if self._bits > formats.sum:
-            raise RefusedValue(f"formats.sum must be at least {self._bits}, for {geometry.max_inputs} inputs in tiles "
-                               f"of {geometry.tile_rows} rows, not {formats.sum}")
+        self._bits = sum_bits(configuration)
         self._adcs = configuration.board.adcs(geometry.tile_columns)
         super().__init__({
             "begin": In(1), "command": In(Command), "conversion": In(conversion_layout(configuration)),
