@@ -26,6 +26,7 @@ __all__ = ["Pipeline"]
 MEMORY = 2      # a row word: block RAM, then a register in the fabric
 MULTIPLY = 3    # operand registers, product, product again: AREG/BREG, MREG, PREG of a DSP48E1
 SHIFT = 4       # round_shift: tie bit, addend, coarse and fine half of the shifter
+COMBINE = 1     # the adapter's part and the crossbar's
 SATURATE = 1
 ACCUMULATE = 1
 STORE = 1       # into the memory of p or q, or back into the buffer
@@ -65,7 +66,7 @@ class Pipeline:
     @property
     def row_result(self):
         """Clocks from a slot of an `up` or `spread` pass to its codes at the input of the result FIFO."""
-        return self.product + self.lane_tree + ACCUMULATE + SHIFT + SATURATE
+        return self.product + self.lane_tree + ACCUMULATE + SHIFT + COMBINE + SATURATE
 
     @property
     def state_result(self):

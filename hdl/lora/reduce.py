@@ -1,6 +1,6 @@
 """Sums of products: over rows for the rank lanes (`p`, `q`), over rank lanes for the rows (`y`, `dx`)."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.timing import MULTIPLY
@@ -9,6 +9,8 @@ from ..arithmetic import RoundShift, ShiftPlan, saturate
 from .slot import Pass, is_pass, slot_layout
 
 __all__ = ["RankSums", "RowSums", "follow"]
+
+WIDEST_OPERAND = 25     # bits of a DSP48E1's wider operand, the sign included
 
 
 def follow(m, slot, clocks, name="slot"):
@@ -29,6 +31,26 @@ def add_tree(m, terms, width, enables, name):
             m.d.sync += [total.eq(left + right)
                          for total, left, right in zip(sums, terms[::2], terms[1::2], strict=True)]
         terms, level = sums, level + 1
+    return terms[0]
+
+
+def scale(m, value, gain, width, enables, name):
+    """``value * gain`` in ``width`` bits, a register with each of ``enables``: product, product again, sum, as it is.
+
+    A value too wide for one multiplier is cut in two, the lower part without a sign. Either multiplier keeps its
+    registers, and an adder behind them joins the parts.
+    """
+    cut = WIDEST_OPERAND - 1
+    parts = [value] if len(value) <= WIDEST_OPERAND else [Cat(value[:cut], C(0, 1)).as_signed(), value[cut:].as_signed()]
+    terms = [part * gain for part in parts]
+    for stage, enable in enumerate(enables):
+        if stage == MULTIPLY - 1 and len(terms) == 2:
+            low, high = terms
+            terms = [Cat(low[:cut], (low >> cut) + high)[:width].as_signed()]
+        later = [Signal.like(term, name=f"{name}_{stage + 1}_{part}") for part, term in enumerate(terms)]
+        with m.If(enable):
+            m.d.sync += [register.eq(term) for register, term in zip(later, terms, strict=True)]
+        terms = later
     return terms[0]
 
 
@@ -126,6 +148,7 @@ class RowSums(wiring.Component):
         slots = follow(m, self.slot, self.latency)
         enables = [is_pass(slot, Pass.UP, Pass.SPREAD) for slot in slots]
         calibrates = follow(m, self.calibrate, MULTIPLY + tree, "calibrate")
+        combined = Signal()
         added, done = slots[tree], slots[-2]
         m.d.sync += [rounder.valid.eq(enables[tree] & added.last), calibrated.valid.eq(calibrates[-1])]
         m.d.comb += [rounder.plans[0].eq(self.plan), calibrated.plans[0].eq(self.w_plan)]
@@ -139,22 +162,19 @@ class RowSums(wiring.Component):
                 with m.If(enables[tree]):
                     m.d.sync += running.eq(total + Mux(added.first, 0, running))
 
-                # (c - offset) * gain in the multipliers' own three stages, then beside the tree and the accumulator.
+                # (c - offset) * gain in the multipliers' own three stages and the accumulator's, then beside the tree.
                 centred = Signal(signed(formats.sum + 1), name=f"centred_{index}")
                 gain = Signal(signed(formats.gain), name=f"gain_{index}")
                 with m.If(calibrates[0]):
                     m.d.sync += [centred.eq(self.c[index] - self.offsets[w]), gain.eq(self.gains[w])]
-                scaled = centred * gain
-                for stage in range(MULTIPLY - 1 + tree + 1):
-                    later = Signal(signed(self.calibrated_width), name=f"scaled_{index}_{stage + 1}")
-                    with m.If(calibrates[1 + stage]):
-                        m.d.sync += later.eq(scaled)
-                    scaled = later
-                m.d.comb += calibrated.i[index].eq(scaled)
+                m.d.comb += calibrated.i[index].eq(
+                    scale(m, centred, gain, self.calibrated_width, calibrates[1:], f"scaled_{index}"))
 
-                whole = rounder.o[index] + Mux(calibrated.valid_o, calibrated.o[index], 0)
+                whole = Signal(signed(max(self.width, self.calibrated_width) + 1), name=f"whole_{index}")
                 inside = done.positions[w] & done.vectors[v]
                 with m.If(rounder.valid_o):
+                    m.d.sync += whole.eq(rounder.o[index] + Mux(calibrated.valid_o, calibrated.o[index], 0))
+                with m.If(combined):
                     m.d.sync += self.o[index].eq(Mux(inside, saturate(whole, formats.output), 0))
-        m.d.sync += self.valid.eq(rounder.valid_o)
+        m.d.sync += [combined.eq(rounder.valid_o), self.valid.eq(combined)]
         return m
