@@ -182,6 +182,21 @@ def test_bits_reach_the_outputs_only_by_a_latch_and_only_while_enabled(bench):
     assert four > 0 and [int(code) for code in read] == [four, four, 0, four]
 
 
+def test_a_chain_held_clear_since_power_up_latches_zeros(bench):
+    bench.board.array.conductances[:] = 5000
+    bench.start([32768 - 100] * 32)
+    for line, length in (("wl", 48), ("bl", 32)):
+        bench.shift(line, 0xFFFFFFFF, length)
+    for group in ("sl", "bl", "wl"):
+        bench.switch(group, READ)
+    bench.switch("adc", 0)
+    bench.wait(400)
+    rises = bench.convert()         # SL: zeros, so the low range
+    code = requantise(100 * 5000 * 32 * 21475, 32, 14)
+    assert abs(codes_of(bench.run(), rises)[1] - code).max() < 10
+    assert bench.broken() == []
+
+
 # ---- broken rules: what is done, and which part must say what ----
 
 def ready(bench):

@@ -62,7 +62,6 @@ module sn74hc595 #(
         srclk_fall <= now;
         if (CHECKS && now - srclk_rise < PULSE) report("tw SRCLK high", 20, srclk_rise);
       end
-      if (!srclr_n) shifted <= '0;
       if (!srclr_n && srclr_n_q) clear_at <= now;
       if (srclr_n && !srclr_n_q) begin
         cleared_at <= now;
@@ -85,6 +84,7 @@ module sn74hc595 #(
         if (CHECKS && now - rclk_rise < PULSE) report("tw RCLK high", 20, rclk_rise);
       end
     end
+    if (!srclr_n) shifted <= '0;
     if (rst) begin
       {shifted, stored, outputs} <= '1;
       {enabled, ser_q, srclk_q, rclk_q, srclr_n_q} <= '0;
