@@ -17,17 +17,36 @@ from .timing import Pipeline
 
 __all__ = ["Clock", "Configuration", "Sram", "load_configuration", "named_configurations"]
 
+PORTS = ("dual", "single")
 NAMED = pathlib.Path(__file__).parent / "named"
 
 
 @dataclasses.dataclass(frozen=True)
 class Sram:
-    """The buffer: ``words`` row words of adapter weights, as many of optimiser state, and the calibration memory."""
+    """The buffer: ``words`` row words of adapter weights, as many of optimiser state, and the calibration memory.
+
+    ``ports`` of the memories: "dual" (block RAM: a read and a write a clock) or "single" (either, as an ASIC library
+    may have no others), of the buffer and of the LoRA unit. ``secded``: a flipped bit of a stored code is corrected,
+    two are reported; a scrubber looks at a row word of each memory every ``scrub_clocks`` clocks, or as soon as it can.
+    """
 
     words: int = 8192
+    ports: str = "dual"
+    secded: bool = False
+    scrub_clocks: int = 64
 
     def __post_init__(self):
         need_integer("sram.words", self.words, 2, 1 << 20)
+        if self.ports not in PORTS:
+            raise RefusedValue(f"sram.ports must be {' or '.join(PORTS)}, not {self.ports!r}")
+        if not isinstance(self.secded, bool):
+            raise RefusedType(f"sram.secded must be true or false, not {self.secded!r}")
+        need_integer("sram.scrub_clocks", self.scrub_clocks, 1, 1 << 24)
+
+    @property
+    def single_port(self):
+        """Whether a memory does one thing a clock."""
+        return self.ports == "single"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +91,7 @@ class Configuration:
     @property
     def pipeline(self):
         """Latencies and cycle counts of the LoRA unit."""
-        return Pipeline(self.lora)
+        return Pipeline(self.lora, self.sram.single_port, self.sram.secded)
 
     @property
     def calibration_words(self):

@@ -94,6 +94,12 @@ class Lanes:
         """Blocks that cover ``vectors`` vectors."""
         return ceil_div(vectors, self.vectors)
 
+    @property
+    def stores(self):
+        """Blocks whose `p` is kept, an even number: of two neighbouring blocks one may be read while the other is
+        written, in the even or the odd of two memories."""
+        return 2 * ceil_div(self.blocks(self.chunk), 2)
+
     def layout(self, inputs, outputs, rank, base=0):
         """The `Layout` of one adapter."""
         return Layout(self, inputs, outputs, rank, base)

@@ -14,6 +14,12 @@ kinds of *pass* over a block of vectors, each one slot a row word:
 So what a pass needs was issued at least `turnaround` slots before it: a short `down` or `sum` pass is filled up with
 idle slots to keep that true for the smallest layer. The latencies below are the gateware's register stages; it is
 built from these numbers, and the oracle counts with them.
+
+An outer pass and an update read a row word and write it some clocks later. *Dual*-port memories do both in one clock.
+*Single*-port ones do one thing a clock; they come in pairs, of the even and of the odd row words, so a read and a write
+meet no memory twice where their addresses differ by an odd number. Hence two rules, and nothing else differs: reading
+and writing a row word are an odd number of clocks apart (one more stage where they would not be), and slots of these
+passes keep step: an even row word in one clock, an odd one in the next. The first of a pass waits a clock to fall in.
 """
 
 import dataclasses
@@ -24,6 +30,7 @@ from .geometry import Lanes
 __all__ = ["Pipeline"]
 
 MEMORY = 2      # a row word: block RAM, then a register in the fabric
+CORRECT = 1     # ... and one more behind the correction of flipped bits, where there is one
 MULTIPLY = 3    # operand registers, product, product again: AREG/BREG, MREG, PREG of a DSP48E1
 SHIFT = 4       # round_shift: tie bit, addend, coarse and fine half of the shifter
 COMBINE = 1     # the adapter's part and the crossbar's
@@ -39,9 +46,17 @@ class Pipeline:
 
     Every count runs from the clock that accepts the command to the one that hands over the last result beat (update:
     the last memory write), both included, with no stall at a stream and no host traffic (contract, section 6).
+    ``single_port``, ``secded``: what the buffer's memories are (`configuration.Sram`); no flipped bit to mend.
     """
 
     lanes: Lanes
+    single_port: bool = False
+    secded: bool = False
+
+    @property
+    def memory(self):
+        """Clocks from the address of a row word to the row word at the multipliers or adders."""
+        return MEMORY + (CORRECT if self.secded else 0)
 
     @property
     def row_tree(self):
@@ -56,7 +71,7 @@ class Pipeline:
     @property
     def product(self):
         """Clocks from a slot's issue to its products."""
-        return MEMORY + MULTIPLY
+        return self.memory + MULTIPLY
 
     @property
     def rank_result(self):
@@ -70,13 +85,24 @@ class Pipeline:
 
     @property
     def state_result(self):
-        """Clocks from a slot of an outer pass to the write of its row word: a saturating add a vector."""
-        return self.product + SHIFT + self.lanes.vectors
+        """Clocks from a slot of an outer pass to the write of its row word: a saturating add a vector.
+
+        The row word is read `memory` clocks before the first of these.
+        """
+        return self.product + SHIFT + self.lanes.vectors + self.fall_in(self.memory + self.lanes.vectors)
 
     @property
     def update_result(self):
-        """Clocks from a slot of an update to the write of its row word."""
-        return MEMORY + SHIFT + SATURATE
+        """Clocks from a slot of an update to the write of its row word.
+
+        The state is read with the slot, the weights `SHIFT` clocks later, an even number.
+        """
+        return self.memory + SHIFT + SATURATE + self.fall_in(self.memory + SATURATE)
+
+    def fall_in(self, clocks):
+        """Clocks to wait on top of ``clocks`` to fall in with the memories' step: 1 where that is even, in
+        single-port memories."""
+        return int(self.single_port and clocks % 2 == 0)
 
     @property
     def turnaround(self):
@@ -96,7 +122,13 @@ class Pipeline:
         a = self.lanes.groups(inputs) * groups
         b = self.lanes.groups(outputs) * groups
         gap = max(0, self.turnaround - min(b, 2 * a))
-        return self.lanes.blocks(vectors) * (max(b, gap) + b + 2 * a) + gap
+        blocks, sums = self.lanes.blocks(vectors), max(b, gap)
+        slots = blocks * (sums + b + 2 * a) + gap
+        if self.single_port:
+            # A's first row word is in step with the first slot; B's come next. Outer b begins behind a sum, outer
+            # a behind outer b and a sum (the last one: a wait), outer b again behind outer a and spread.
+            slots += (sums - a) % 2 + (b + gap + a) % 2 + (blocks - 1) * ((b + sums + a) % 2 + (2 * a - a) % 2)
+        return slots
 
     def forward(self, vectors, inputs, outputs, rank):
         """Cycles of one forward over ``vectors`` vectors."""

@@ -15,8 +15,9 @@ class Schedule(wiring.Component):
     """Issues the slots of one operation after another.
 
     A pass walks the row words of A or of B in order, rank groups innermost, one a clock; a slot waits (an idle slot
-    goes out) where its operand beat is not there, results have no room, or ``hold`` gives the clock to the host. Short
-    passes are filled up to what later passes need (`Pipeline.turnaround`), by the clock, so waits are never added up.
+    goes out) where its operand beat is not there, results have no room, or ``hold`` gives the clock to the host. With
+    single-port memories slots that write their row word wait for a clock in step with it. Short passes are filled up to
+    what later passes need (`Pipeline.turnaround`), by the clock, so waits are never added up.
 
     Members
     -------
@@ -39,7 +40,7 @@ class Schedule(wiring.Component):
         m = Module()
         lanes = self.configuration.lora
         turnaround = self.configuration.pipeline.turnaround
-        stores = max(2, lanes.blocks(lanes.chunk))
+        stores, single_port = lanes.stores, self.configuration.sram.single_port
         current, slot = self.current, self.slot
 
         group = Signal.like(slot.group)
@@ -82,9 +83,14 @@ class Schedule(wiring.Component):
             if base is not None:
                 m.d.sync += address.eq(base)
 
+        step = Signal()     # of single-port memories: which of the even and the odd row words may go out
+        if single_port:
+            m.d.sync += step.eq(~step)
+
         def issue(kind, operand=1, reduces_rows=False):
-            """This clock's slot, if its operand is there."""
-            m.d.comb += [in_pass.eq(1), ready.eq(operand),
+            """This clock's slot, if its operand is there and its row word in step."""
+            steps = single_port and kind in (Pass.OUTER_A, Pass.OUTER_B, Pass.UPDATE)
+            m.d.comb += [in_pass.eq(1), ready.eq(operand & (address[0] == step) if steps else operand),
                          slot.first.eq(group == 0 if reduces_rows else rank_group == 0),
                          slot.last.eq(last_group if reduces_rows else last_rank_group)]
             with m.If(go):
@@ -108,6 +114,8 @@ class Schedule(wiring.Component):
                 m.d.comb += [self.plan.ready.eq(1), self.running.eq(self.plan.valid)]
                 m.d.sync += [current.eq(self.plan.payload), primed.eq(0), block.eq(0), block_store.eq(0),
                              ahead.eq(0), ahead_store.eq(0)]
+                if single_port:
+                    m.d.sync += step.eq(self.plan.payload.a_base[0])
                 with m.If(self.plan.valid), m.Switch(self.plan.payload.operation.kind):
                     with m.Case(Kind.FORWARD):
                         start("Down", self.plan.payload.a_base)

@@ -33,9 +33,8 @@ def slot_layout(configuration):
     """
     lanes = configuration.lora
     groups = lanes.rank_groups(configuration.geometry.max_rank)
-    stores = max(2, lanes.blocks(lanes.chunk))
     return data.StructLayout({
-        "kind": Pass, "first": 1, "last": 1, "in_b": 1, "rank_group": range(groups), "store": range(stores),
+        "kind": Pass, "first": 1, "last": 1, "in_b": 1, "rank_group": range(groups), "store": range(lanes.stores),
         "address": range(configuration.sram.words), "group": range(max(
             lanes.groups(configuration.geometry.max_inputs), lanes.groups(configuration.geometry.max_outputs))),
         "positions": lanes.rows, "vectors": lanes.vectors})

@@ -1,13 +1,15 @@
 """The LoRA compute unit: a schedule that issues slots, and the pipeline they run down."""
 
+import itertools
+
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.registers import Kind
-from rmdlora.golden.spec.timing import MEMORY, MULTIPLY
 
 from ..arithmetic import ShiftPlan
 from ..buffer import RowPort
+from ..buffer.bank import Bank
 from ..operation import Operation
 from .generators import GeneratorPort, Generators
 from .multiply import Multipliers
@@ -77,68 +79,66 @@ class LoraUnit(wiring.Component):
             schedule.g_valid.eq(self.g.valid), self.g.ready.eq(schedule.take_g),
             schedule.c_valid.eq(self.c.valid), self.c.ready.eq(schedule.take_c),
             schedule.hold.eq(rows.hold), self.running.eq(schedule.running)]
-        slots = follow(m, schedule.slot, max(pipeline.state_result, pipeline.update_result, MEMORY + MULTIPLY))
-        issued, operands = slots[0], slots[MEMORY]
+        slots = follow(m, schedule.slot, max(pipeline.state_result, pipeline.update_result, pipeline.product))
+        issued, fetching, fetched, operands = slots[0], *slots[pipeline.memory - 2:pipeline.memory + 1]
         row_layout = data.ArrayLayout(signed(formats.row_operand), lanes.beat_elements)
-        fetched, row_operand = Signal(row_layout), Signal(row_layout)
-        taken_c = [Signal.like(self.c.payload, name=f"c_{stage}") for stage in range(MEMORY)]
+        row_operand = Signal(row_layout)
+        beats = [Signal(row_layout, name=f"beat_{stage}") for stage in range(pipeline.memory)]
+        taken_c = [Signal.like(self.c.payload, name=f"c_{stage}") for stage in range(pipeline.memory)]
         with m.If(schedule.take_c):
             m.d.sync += taken_c[0].eq(self.c.payload)
-        m.d.sync += taken_c[1].eq(taken_c[0])
+        m.d.sync += [later.eq(earlier) for earlier, later in itertools.pairwise(taken_c)]
         for v in range(lanes.vectors):
             for w in range(lanes.rows):
                 index = v * lanes.rows + w
                 beat = Mux(is_pass(issued, Pass.SUM), self.g.payload[index], self.x.payload[index])
-                with m.If(is_pass(issued, Pass.DOWN, Pass.SUM, Pass.OUTER_A)):
-                    m.d.sync += fetched[index].eq(Mux(issued.positions[w] & issued.vectors[v], beat, 0))
+                m.d.comb += beats[0][index].eq(Mux(issued.positions[w] & issued.vectors[v], beat, 0))
+        for slot, (earlier, later) in zip(slots, itertools.pairwise(beats), strict=False):
+            with m.If(is_pass(slot, Pass.DOWN, Pass.SUM, Pass.OUTER_A)):
+                m.d.sync += later.eq(earlier)
 
-        # g of a block is summed and then meets p: it waits in a memory of one block.
+        # g of a block is summed and then meets p: it waits in a memory of one block, written and read in the same clock
+        # of a slot, so never both. p of a chunk, q of two blocks: a rank group is a word of `vectors x lanes` codes; an
+        # even block may be written while an odd one is read.
+        single_port = configuration.sram.single_port
         gradient_layout = data.ArrayLayout(signed(formats.gradient), lanes.beat_elements)
-        m.submodules.gradients = gradients = memory.Memory(
-            shape=gradient_layout, depth=max(2, lanes.groups(configuration.geometry.max_outputs)), init=[])
-        gradient_write, gradient_read = gradients.write_port(), gradients.read_port()
-        m.d.comb += [gradient_write.en.eq(is_pass(slots[1], Pass.SUM)), gradient_write.addr.eq(slots[1].group),
-                     gradient_read.en.eq(is_pass(issued, Pass.OUTER_B)), gradient_read.addr.eq(issued.group)]
-        for index in range(lanes.beat_elements):
-            m.d.comb += gradient_write.data[index].eq(fetched[index])
-            m.d.sync += row_operand[index].eq(
-                Mux(is_pass(slots[1], Pass.OUTER_B), gradient_read.data[index], fetched[index]))
-
-        # p of a chunk, q of two blocks; each rank group is a word of `vectors x lanes` codes.
         code_layout = data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)
-        rank_layout = data.ArrayLayout(signed(formats.rank_operand), lanes.vectors * lanes.lanes)
-        rank_operand = Signal(rank_layout)
-        group_bits = len(issued.rank_group)
-        m.submodules.p_codes = p_codes = memory.Memory(
-            shape=code_layout, depth=max(2, max(2, lanes.blocks(lanes.chunk)) << group_bits), init=[])
-        m.submodules.q_codes = q_codes = memory.Memory(shape=code_layout, depth=2 << group_bits, init=[])
+        rank_groups = lanes.rank_groups(configuration.geometry.max_rank)
+        m.submodules.gradients = gradients = Bank(
+            gradient_layout, max(2, lanes.groups(configuration.geometry.max_outputs)), single_port)
+        store_bits = len(issued.store)
+        m.submodules.p_codes = p_codes = Bank(code_layout, rank_groups << store_bits, single_port, pair=True)
+        m.submodules.q_codes = q_codes = Bank(code_layout, rank_groups << 1, single_port, pair=True)
+        m.d.comb += [gradients.write.eq(is_pass(fetching, Pass.SUM).replicate(lanes.beat_elements)),
+                     gradients.read.eq(is_pass(fetching, Pass.OUTER_B)), gradients.read_address.eq(fetching.group),
+                     gradients.write_address.eq(fetching.group)]
+        for index in range(lanes.beat_elements):
+            m.d.comb += gradients.write_data[index].eq(beats[-2][index])
+            m.d.sync += row_operand[index].eq(
+                Mux(is_pass(fetched, Pass.OUTER_B), gradients.read_data[index], beats[-1][index]))
         result = rank_sums.slot_o
-        reads = {}
-        for codes, made_by, used_by, store_bits in (
-                (p_codes, (Pass.DOWN,), (Pass.UP, Pass.OUTER_B), len(issued.store)),
-                (q_codes, (Pass.SUM,), (Pass.SPREAD, Pass.OUTER_A), 1)):
-            write, read = codes.write_port(), codes.read_port()
-            m.d.comb += [write.en.eq(rank_sums.valid & is_pass(result, *made_by)), write.data.eq(rank_sums.o),
-                         write.addr.eq(Cat(result.rank_group, result.store[:store_bits])),
-                         read.en.eq(is_pass(issued, *used_by)),
-                         read.addr.eq(Cat(issued.rank_group, issued.store[:store_bits]))]
-            reads[codes] = read.data
-        trainable = operation.trainable.word_select(slots[1].rank_group, lanes.lanes)
-        outer = is_pass(slots[1], Pass.OUTER_A, Pass.OUTER_B)
+        for codes, made_by, used_by, bits in ((p_codes, (Pass.DOWN,), (Pass.UP, Pass.OUTER_B), store_bits),
+                                              (q_codes, (Pass.SUM,), (Pass.SPREAD, Pass.OUTER_A), 1)):
+            writes = rank_sums.valid & is_pass(result, *made_by)
+            m.d.comb += [codes.write.eq(writes.replicate(code_layout.length)), codes.write_data.eq(rank_sums.o),
+                         codes.write_address.eq(Cat(result.store[:bits], result.rank_group)),
+                         codes.read.eq(is_pass(fetching, *used_by)),
+                         codes.read_address.eq(Cat(fetching.store[:bits], fetching.rank_group))]
+        rank_operand = Signal(data.ArrayLayout(signed(formats.rank_operand), lanes.vectors * lanes.lanes))
+        trainable = operation.trainable.word_select(fetched.rank_group, lanes.lanes)
+        outer = is_pass(fetched, Pass.OUTER_A, Pass.OUTER_B)
         for v in range(lanes.vectors):
             for j in range(lanes.lanes):
                 index = v * lanes.lanes + j
-                code = Mux(is_pass(slots[1], Pass.UP, Pass.OUTER_B), reads[p_codes][index], reads[q_codes][index])
+                code = Mux(is_pass(fetched, Pass.UP, Pass.OUTER_B), p_codes.read_data[index], q_codes.read_data[index])
                 m.d.sync += rank_operand[index].eq(Mux(outer & ~trainable[j], 0, code))
 
         # Row words. State meets outer products behind the multipliers and the shifters, weights meet the update's step
         # behind its shifters: each is read just in time, so nothing wide is delayed.
-        outer_read = slots[pipeline.product + state_sums.read_latency - MEMORY]
+        outer_read = slots[pipeline.product + state_sums.read_latency - pipeline.memory]
         update_read = slots[update.weight_latency]
         late_weights = is_pass(update_read, Pass.UPDATE)
         late_states = is_pass(outer_read, Pass.OUTER_A, Pass.OUTER_B)
-        weights, states = Signal.like(rows.weights), Signal.like(rows.states)
-        gains, offsets = Signal.like(rows.gains), Signal.like(rows.offsets)
         m.d.comb += [
             rows.read_weights.eq(is_pass(issued, Pass.DOWN, Pass.UP, Pass.SUM, Pass.SPREAD) | late_weights),
             rows.weights_address.eq(Mux(late_weights, update_read.address, issued.address)),
@@ -146,7 +146,6 @@ class LoraUnit(wiring.Component):
             rows.states_address.eq(Mux(late_states, outer_read.address, issued.address)),
             rows.read_calibration.eq(is_pass(issued, Pass.UP)),
             rows.calibration_address.eq(operation.calibration + issued.group)]
-        m.d.sync += [weights.eq(rows.weights), states.eq(rows.states), gains.eq(rows.gains), offsets.eq(rows.offsets)]
 
         # Down the pipeline.
         def plan_shift(shift, rounder):
@@ -154,22 +153,22 @@ class LoraUnit(wiring.Component):
 
         products = slots[pipeline.product]
         m.d.comb += [
-            multipliers.slot.eq(operands), multipliers.weights.eq(weights), multipliers.row_operand.eq(row_operand),
-            multipliers.rank_operand.eq(rank_operand),
+            multipliers.slot.eq(operands), multipliers.weights.eq(rows.weights),
+            multipliers.row_operand.eq(row_operand), multipliers.rank_operand.eq(rank_operand),
             rank_sums.slot.eq(products), rank_sums.products.eq(multipliers.o), rank_sums.active.eq(operation.active),
             rank_sums.plan.eq(plan_shift(Mux(forward, operation.p, operation.q), rank_sums.round)),
             row_sums.slot.eq(products), row_sums.products.eq(multipliers.o),
             row_sums.plan.eq(plan_shift(Mux(forward, operation.u, operation.dx), row_sums.round)),
             row_sums.w_plan.eq(plan_shift(operation.w, row_sums.round_calibrated)),
             row_sums.calibrate.eq(is_pass(operands, Pass.UP) & operands.last), row_sums.c.eq(taken_c[-1]),
-            row_sums.gains.eq(gains), row_sums.offsets.eq(offsets),
-            state_sums.slot.eq(products), state_sums.products.eq(multipliers.o), state_sums.states.eq(states),
+            row_sums.gains.eq(rows.gains), row_sums.offsets.eq(rows.offsets),
+            state_sums.slot.eq(products), state_sums.products.eq(multipliers.o), state_sums.states.eq(rows.states),
             state_sums.va_plan.eq(plan_shift(operation.va, state_sums.round)),
             state_sums.vb_plan.eq(plan_shift(operation.vb, state_sums.round)),
-            generators.advance.eq(is_pass(slots[1], Pass.UPDATE) & ~operation.nearest),
-            generators.rank_group.eq(slots[1].rank_group), generators.positions.eq(slots[1].positions),
+            generators.advance.eq(is_pass(fetched, Pass.UPDATE) & ~operation.nearest),
+            generators.rank_group.eq(fetched.rank_group), generators.positions.eq(fetched.positions),
             generators.trainable.eq(operation.trainable),
-            update.slot.eq(operands), update.states.eq(states), update.weights.eq(weights),
+            update.slot.eq(operands), update.states.eq(rows.states), update.weights.eq(rows.weights),
             update.draws.eq(generators.draws), update.stochastic.eq(~operation.nearest),
             update.trainable.eq(operation.trainable), update.momentum.eq(operation.momentum != 0),
             update.lra_plan.eq(plan_shift(operation.lra, update.step)),

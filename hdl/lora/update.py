@@ -42,8 +42,8 @@ class Update(wiring.Component):
 
     @property
     def latency(self):
-        """Clocks from ``states`` to the new row words."""
-        return self.weight_latency + SATURATE
+        """Clocks from ``states`` to the new row words; in step with single-port memories perhaps one more."""
+        return self.configuration.pipeline.update_result - self.configuration.pipeline.memory
 
     def elaborate(self, platform):
         m = Module()
@@ -55,7 +55,9 @@ class Update(wiring.Component):
             step.valid.eq(enables[0]), step.i.eq(self.states), step.draw.eq(self.draws), step.select.eq(self.slot.in_b),
             step.stochastic.eq(self.stochastic), step.plans[0].eq(self.lra_plan), step.plans[1].eq(self.lrb_plan),
             decay.valid.eq(enables[0]), decay.i.eq(self.states), decay.plans[0].eq(self.momentum_plan)]
-        trainable = self.trainable.word_select(slots[-2].rank_group, lanes.lanes)
+        step_slot = slots[self.weight_latency]
+        new_weights, new_states = Signal.like(self.new_weights), Signal.like(self.new_states)
+        trainable = self.trainable.word_select(step_slot.rank_group, lanes.lanes)
         for w in range(lanes.rows):
             for j in range(lanes.lanes):
                 element = w * lanes.lanes + j
@@ -67,10 +69,16 @@ class Update(wiring.Component):
                     state = later
                 weight = self.weights[element]
                 with m.If(enables[self.weight_latency]):
-                    m.d.sync += [self.new_weights[element].eq(weight), self.new_states[element].eq(state)]
+                    m.d.sync += [new_weights[element].eq(weight), new_states[element].eq(state)]
                     with m.If(trainable[j]):
                         m.d.sync += [
-                            self.new_weights[element].eq(saturate(weight - step.o[element], formats.adapter)),
-                            self.new_states[element].eq(Mux(self.momentum, state - decay.o[element], 0))]
+                            new_weights[element].eq(saturate(weight - step.o[element], formats.adapter)),
+                            new_states[element].eq(Mux(self.momentum, state - decay.o[element], 0))]
+        for stage in range(self.weight_latency + SATURATE, self.latency):
+            weights, states = Signal.like(new_weights, name="late_weights"), Signal.like(new_states, name="late_states")
+            with m.If(enables[stage]):
+                m.d.sync += [weights.eq(new_weights), states.eq(new_states)]
+            new_weights, new_states = weights, states
+        m.d.comb += [self.new_weights.eq(new_weights), self.new_states.eq(new_states)]
         m.d.comb += [self.slot_o.eq(slots[-1]), self.valid.eq(enables[-1])]
         return m
