@@ -1,0 +1,277 @@
+"""Operations on their way to the units: queued in order, judged by every rule, started one at a time, fed."""
+
+import dataclasses
+import random
+
+import pytest
+from access import access, simulate
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.crossbar import Crossbar
+from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE, Fault, Kind, register
+from rmdlora.hdl.check import OperationCheck
+from rmdlora.hdl.dispatch import Dispatcher, OperandRouter
+from rmdlora.hdl.operation import OperationQueue, pack_operation
+from rmdlora.hdl.registers import RegisterBank
+
+TINY = load_configuration("tiny")
+REFERENCE = dataclasses.replace(TINY, name="reference", crossbar=dataclasses.replace(
+    TINY.crossbar, mapping="reference", arrays=9))
+LEGAL = {"kind": Kind.FORWARD, "vectors": 3, "inputs": 40, "outputs": 20, "rank": 5, "active": 0b11101,
+         "trainable": 0b00101}
+BUSY_CLOCKS = 5     # of an operation in the benches
+
+
+def verdict(operation, configuration, latest_forward, board_ready):
+    """Code of the first rule of `Fault` that an operation breaks."""
+    op = {**dict.fromkeys(OPERATION, 0), **operation}
+    lanes, geometry = configuration.lora, configuration.geometry
+    forward, backward = op["kind"] == Kind.FORWARD, op["kind"] == Kind.BACKWARD
+    reads_board = forward and op["crossbar"]
+    if op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE):
+        return Fault.KIND
+    if not (1 <= op["inputs"] <= geometry.max_inputs and 1 <= op["outputs"] <= geometry.max_outputs
+            and 1 <= op["rank"] <= geometry.max_rank and (op["kind"] == Kind.UPDATE or op["vectors"] >= 1)):
+        return Fault.SIZE
+    tiles = configuration.row_tiles(op["inputs"]) * configuration.column_tiles(op["outputs"])
+    if (op["adapter"] + lanes.layout(op["inputs"], op["outputs"], op["rank"]).words > configuration.sram.words
+            or (forward and op["calibration"] + lanes.groups(op["outputs"]) > configuration.calibration_words)
+            or (reads_board and op["tile"] + tiles > configuration.crossbar.arrays)):
+        return Fault.SPACE
+    if op["trainable"] & ~op["active"] or op["active"] >> op["rank"]:
+        return Fault.MASK
+    shifts = {Kind.FORWARD: "p u w", Kind.BACKWARD: "q dx va vb", Kind.UPDATE: ""}[op["kind"]].split()
+    if any(op[name] > 47 for name in shifts):
+        return Fault.SHIFT
+    if backward and op["vectors"] > min(lanes.chunk, latest_forward):
+        return Fault.CHUNK
+    if reads_board and not board_ready:
+        return Fault.BOARD
+    return Fault.NONE
+
+
+def cases(configuration):
+    """Operations at the edges of every rule, on both sides of it, and random ones: ``[(operation, board_ready)]``."""
+    chance = random.Random(f"operations {configuration.name}")
+    geometry, lanes = configuration.geometry, configuration.lora
+    found = [({}, 1), ({"kind": 3}, 1), ({"crossbar": 1}, 1), ({"crossbar": 1}, 0), ({"kind": 1, "crossbar": 1}, 0)]
+
+    def edge(field, *values, **others):
+        found.extend(({**others, field: value}, 1) for value in values)
+
+    for kind in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE):
+        edge("inputs", 0, 1, geometry.max_inputs, geometry.max_inputs + 1, 65535, kind=kind)
+        edge("outputs", 0, 1, geometry.max_outputs, geometry.max_outputs + 1, 65535, kind=kind)
+        edge("rank", 0, 8, 9, 255, kind=kind)
+        edge("vectors", 0, 1, 0xFFFFFFFF, kind=kind)
+        words = lanes.layout(40, 20, 5).words
+        edge("adapter", configuration.sram.words - words, configuration.sram.words - words + 1, 0xFFFFF, kind=kind)
+        rest = configuration.calibration_words - lanes.groups(20)
+        edge("calibration", rest, rest + 1, 0xFFFFF, kind=kind)
+        edge("trainable", 0b00010, 0b11101, 0, kind=kind)
+        edge("active", 0b111101, 0b1 << 31 | 0b11101, 0b111111, 0b11111, kind=kind)
+        for shift in ("p", "u", "w", "q", "dx", "va", "vb"):
+            edge(shift, 47, 48, 63, kind=kind)
+        edge("momentum", 15, lra=31, lrb=31, kind=kind)
+    for inputs, outputs in ((32, 16), (33, 16), (32, 17), (64, 64), (33, 31), (64, 62), (1, 1)):
+        arrays = configuration.crossbar.arrays
+        tiles = configuration.row_tiles(inputs) * configuration.column_tiles(outputs)
+        edge("tile", 0, max(0, arrays - tiles), max(0, arrays - tiles) + 1, 65535, crossbar=1, inputs=inputs,
+             outputs=outputs)
+    for forward in (1, 4, lanes.chunk, lanes.chunk + 3):     # what a backward may follow
+        found.append(({"vectors": forward}, 1))
+        edge("vectors", 1, forward, forward + 1, lanes.chunk, lanes.chunk + 1, kind=Kind.BACKWARD)
+    found += [({"vectors": 5}, 1), ({"vectors": 9, "p": 48}, 1), ({"kind": 1, "vectors": 6}, 1)]    # the 9 do not count
+    for _ in range(120):
+        operation = {field: chance.getrandbits(register(name).field(part).bits)
+                     for field, (name, part) in OPERATION.items() if chance.random() < 0.1}
+        found.append(({"kind": chance.randrange(4), **operation}, chance.randrange(2)))
+    return [({**LEGAL, **operation}, board_ready) for operation, board_ready in found]
+
+
+@pytest.mark.parametrize("configuration", [TINY, REFERENCE, load_configuration("face")], ids=lambda c: c.name)
+def test_every_rule_is_judged_on_both_sides_of_its_edge(configuration):
+    check = OperationCheck(configuration)
+    seen = set()
+
+    async def bench(ctx):
+        latest_forward = 0
+        for operation, board_ready in cases(configuration):
+            expected = verdict(operation, configuration, latest_forward, board_ready)
+            ctx.set(check.i.payload, operation)
+            ctx.set(check.i.valid, 1)
+            ctx.set(check.board_ready, 1 - board_ready)
+            ctx.set(check.idle, 0)
+            await ctx.tick().until(check.i.ready)
+            ctx.set(check.i.valid, 0)
+            for _ in range(2):     # not judged while the operation before may still run, however long that is
+                await ctx.tick().repeat(25)
+                assert not ctx.get(check.o.valid)
+                assert ctx.get(check.holding)
+            ctx.set(check.board_ready, board_ready)
+            ctx.set(check.idle, 1)
+            ctx.set(check.o.ready, 1)
+            found, = await ctx.tick().sample(check.o.payload.fault).until(check.o.valid)
+            ctx.set(check.o.ready, 0)
+            names = Fault.NAMES[found], Fault.NAMES[expected]
+            assert found == expected, (*names, operation, latest_forward, board_ready)
+            given = check.o.payload.operation
+            assert {field: ctx.get(given[field]) for field in operation} == operation
+            if operation["kind"] == Kind.FORWARD and not expected:
+                latest_forward = operation["vectors"]
+            seen.add(found)
+
+    simulate(check, bench)
+    assert seen == set(range(Fault.FRAMING))     # that one is the board's, not a rule
+
+
+def test_tiles_are_counted_with_the_reference_column_left_out():
+    assert (TINY.tile_outputs, REFERENCE.tile_outputs) == (16, 31)
+    assert Crossbar().mapping == "differential"
+
+
+def test_operations_queue_in_order_and_a_full_queue_refuses():
+    queue = OperationQueue()
+    taken = []
+
+    async def bench(ctx):
+        for index in range(OPERATION_QUEUE + 3):
+            ctx.set(queue.operation, {**LEGAL, "vectors": 100 + index, "momentum": index})
+            ctx.set(queue.start, 1)
+            _, _, refused = await ctx.tick().sample(queue.refuse)
+            assert refused == (index >= OPERATION_QUEUE)
+        ctx.set(queue.start, 0)
+        await ctx.tick()
+        assert ctx.get(queue.level) == OPERATION_QUEUE
+        ctx.set(queue.o.ready, 1)
+        for _ in range(OPERATION_QUEUE + 2):
+            _, _, valid, vectors, momentum = await ctx.tick().sample(
+                queue.o.valid, queue.o.payload.vectors, queue.o.payload.momentum)
+            taken.extend([(vectors, momentum)] * valid)
+        assert ctx.get(queue.level) == 0
+
+    simulate(queue, bench)
+    assert taken == [(100 + index, index) for index in range(OPERATION_QUEUE)]
+
+
+class Described(wiring.Component):
+    """A register bank and the operation it describes."""
+
+    def __init__(self):
+        self.bank, self.queue = RegisterBank(TINY), OperationQueue()
+        super().__init__({})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bank, m.submodules.queue = self.bank, self.queue
+        m.d.comb += pack_operation(self.queue.operation, self.bank)
+        return m
+
+
+def test_every_field_of_an_operation_is_the_one_its_register_holds():
+    top, chance = Described(), random.Random("fields")
+
+    async def bench(ctx):
+        operation = {field: chance.getrandbits(register(name).field(part).bits)
+                     for field, (name, part) in OPERATION.items()}
+        words = {}
+        for field, value in operation.items():
+            name, part = OPERATION[field]
+            words.setdefault(name, {})[part] = value
+        for name, parts in words.items():
+            await access(ctx, top.bank.access, register(name).address, register(name).pack(**parts))
+        assert {field: ctx.get(top.queue.operation[field]) for field in operation} == operation
+
+    simulate(top, bench)
+
+
+def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
+    dispatcher, chance = Dispatcher(), random.Random("dispatch")
+    given = [(chance.randrange(3), chance.randrange(2), chance.choice([Fault.NONE, Fault.NONE, Fault.SHIFT]))
+             for _ in range(40)]
+    started = [index for index, (_, _, fault) in enumerate(given) if fault == Fault.NONE]
+    ended, lora, crossbar = [], [], []
+
+    async def bench(ctx):
+        offered, left = 0, 0    # operations offered so far; clocks the LoRA unit still runs
+        for _ in range(1500):
+            if not ctx.get(dispatcher.i.valid) and offered < len(given) and chance.randrange(2):
+                kind, uses, fault = given[offered]
+                ctx.set(dispatcher.i.payload.operation, {"kind": kind, "crossbar": uses, "vectors": offered})
+                ctx.set(dispatcher.i.payload.fault, fault)
+                ctx.set(dispatcher.i.valid, 1)
+                offered += 1
+            ctx.set(dispatcher.lora.ready, left == 0 and chance.randrange(2))
+            ctx.set(dispatcher.crossbar.ready, chance.randrange(2))
+            ctx.set(dispatcher.lora_done, left == 1)
+            if left:
+                kind, uses, _ = given[lora[-1]]
+                assert (ctx.get(dispatcher.idle), ctx.get(dispatcher.operands)) == (0, 1)
+                assert ctx.get(dispatcher.ended) == (left == 1)
+                assert ctx.get(dispatcher.uses_crossbar) == (kind == Kind.FORWARD and uses)
+                assert ctx.get(dispatcher.current.vectors) == lora[-1]
+            left = max(0, left - 1)
+            for stream, units in ((dispatcher.lora, lora), (dispatcher.crossbar, crossbar)):
+                if ctx.get(stream.valid) and ctx.get(stream.ready):
+                    units.append(ctx.get(stream.payload.vectors))
+                    left = BUSY_CLOCKS if units is lora else left
+            if ctx.get(dispatcher.ended):
+                ended.append(ctx.get(dispatcher.fault))
+            taken = ctx.get(dispatcher.i.valid) and ctx.get(dispatcher.i.ready)
+            await ctx.tick()
+            if taken:
+                ctx.set(dispatcher.i.valid, 0)
+
+    simulate(dispatcher, bench)
+    assert ended == [fault for _, _, fault in given]
+    assert lora == started
+    assert crossbar == [index for index in started if given[index][0] == Kind.FORWARD and given[index][1]]
+
+
+@pytest.mark.parametrize("uses_crossbar", [0, 1])
+def test_every_beat_reaches_each_unit_once_and_c_comes_from_its_source(uses_crossbar):
+    router, chance = OperandRouter(TINY), random.Random(f"router {uses_crossbar}")
+    taken = {"lora": [], "crossbar": []}
+    sent, clocks = [], 400
+
+    async def bench(ctx):
+        value, waits = 0, False
+        ctx.set(router.uses_crossbar, uses_crossbar)
+        for clock in range(clocks):
+            operands = clock % 100 >= 10
+            ctx.set(router.operands, operands)
+            if not waits and chance.random() < 0.7:
+                value = value + 1 & 63
+                ctx.set(router.i_x.payload, [value, -value])
+                ctx.set(router.i_x.valid, 1)
+                waits = True
+            units = {"lora": router.lora_x, "crossbar": router.crossbar_x}
+            for unit in units.values():
+                ctx.set(unit.ready, chance.randrange(2))
+            ctx.set(router.host_c.valid, chance.randrange(2))
+            ctx.set(router.crossbar_c.valid, chance.randrange(2))
+            ctx.set(router.host_c.payload, [1, 2])
+            ctx.set(router.crossbar_c.payload, [3, 4])
+            ctx.set(router.lora_c.ready, chance.randrange(2))
+            source, other = ((router.crossbar_c, router.host_c) if uses_crossbar
+                             else (router.host_c, router.crossbar_c))
+            assert ctx.get(router.lora_c.valid) == ctx.get(source.valid)
+            assert ctx.get(router.lora_c.payload[0]) == (3 if uses_crossbar else 1)
+            assert (ctx.get(source.ready), ctx.get(other.ready)) == (ctx.get(router.lora_c.ready), 0)
+            for name, unit in units.items():
+                if ctx.get(unit.valid) and ctx.get(unit.ready):
+                    assert operands
+                    taken[name].append(tuple(ctx.get(code) for code in unit.payload))
+            if ctx.get(router.i_x.ready) and waits:
+                sent.append((value, -value))
+                waits = False
+            await ctx.tick()
+            if not waits:
+                ctx.set(router.i_x.valid, 0)
+
+    simulate(router, bench)
+    assert len(sent) > 60
+    assert taken["lora"][:len(sent)] == sent
+    assert taken["crossbar"][:len(sent)] == (sent if uses_crossbar else [])
+    assert all(len(codes) <= len(sent) + 1 for codes in taken.values())
