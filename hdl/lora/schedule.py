@@ -46,42 +46,48 @@ class Schedule(wiring.Component):
         group = Signal.like(slot.group)
         rank_group = Signal.like(slot.rank_group)
         address = Signal.like(slot.address)
-        elapsed = Signal(range(turnaround + 1))     # clocks of this pass before this one, up to the most that counts
-        least = Signal.like(elapsed)
+        first_group, first_rank_group = Signal(), Signal()
+        last_group, last_rank_group = Signal(), Signal()    # registers, as all flags that a slot waits for
+        due = Signal(range(turnaround))             # clocks the pass must still take after the next one, at least
+        long_enough = Signal()                      # it may end in this clock
         filling = Signal()                          # all slots of the pass are out, its least clocks are not over
-        block, ahead = Signal(32), Signal(32)       # block of up and spread; block of the next down or sum
+        blocks_left, ahead_left = Signal(32), Signal(32)    # after the block of up and spread; of the next down or sum
+        block_last, ahead_last = Signal(), Signal()
         block_store, ahead_store = Signal.like(slot.store), Signal.like(slot.store)
         primed = Signal()                           # the first down or sum is out: passes alternate from here on
+        more_ahead = Signal()                       # another block's down or sum is to be issued
 
-        in_pass, ready, pass_end = Signal(), Signal(), Signal()
-        last_group, last_rank_group, is_ahead = Signal(), Signal(), Signal()
+        in_pass, ready, pass_end, is_ahead = Signal(), Signal(), Signal(), Signal()
         go = Signal()
-        forward = current.operation.kind == Kind.FORWARD
         m.d.comb += [
-            last_group.eq(group == Mux(slot.in_b, current.last_output_group, current.last_input_group)),
-            last_rank_group.eq(rank_group == current.last_rank_group),
             go.eq(in_pass & ~filling & ready & ~self.hold),
             slot.rank_group.eq(rank_group), slot.address.eq(address), slot.group.eq(group),
             slot.store.eq(Mux(is_ahead, ahead_store, block_store)),
             slot.positions.eq(Mux(last_group, Mux(slot.in_b, current.output_rest, current.input_rest), ~0)),
-            slot.vectors.eq(Mux(Mux(is_ahead, ahead, block) == current.last_block, current.vector_rest, ~0)),
-            pass_end.eq((filling | (go & last_group & last_rank_group)) & (elapsed + 1 >= least)),
+            slot.vectors.eq(Mux(Mux(is_ahead, ahead_last, block_last), current.vector_rest, ~0)),
+            pass_end.eq((filling | (go & last_group & last_rank_group)) & long_enough),
         ]
-        with m.If(elapsed != turnaround):
-            m.d.sync += elapsed.eq(elapsed + 1)
+        m.d.sync += [due.eq(Mux(due == 0, 0, due - 1)), long_enough.eq(due == 0)]
         with m.If(go):
-            m.d.sync += [address.eq(address + 1), rank_group.eq(Mux(last_rank_group, 0, rank_group + 1))]
+            m.d.sync += [address.eq(address + 1), rank_group.eq(Mux(last_rank_group, 0, rank_group + 1)),
+                         first_rank_group.eq(last_rank_group),
+                         last_rank_group.eq(Mux(last_rank_group, 0, rank_group + 1) == current.last_rank_group)]
             with m.If(last_rank_group):
-                m.d.sync += group.eq(group + 1)
+                m.d.sync += [group.eq(group + 1), first_group.eq(0), last_group.eq(
+                    group + 1 == Mux(slot.in_b, current.last_output_group, current.last_input_group))]
                 with m.If(last_group):
                     m.d.sync += filling.eq(1)
 
-        def start(state, base=None):
-            """Turn to the next pass; its first slot may go out in the next clock."""
+        def start(state, region=None, least=0, plan=current):
+            """Turn to the next pass, over A or B, of at least so many clocks; its first slot may go out in the next."""
             m.next = state
-            m.d.sync += [group.eq(0), rank_group.eq(0), elapsed.eq(0), filling.eq(0)]
-            if base is not None:
-                m.d.sync += address.eq(base)
+            m.d.sync += [group.eq(0), rank_group.eq(0), filling.eq(0), first_group.eq(1), first_rank_group.eq(1),
+                         last_rank_group.eq(plan.last_rank_group == 0),
+                         due.eq(Mux(least > 2, least - 2, 0)), long_enough.eq(least <= 1)]
+            if region == "A":
+                m.d.sync += [address.eq(plan.a_base), last_group.eq(plan.last_input_group == 0)]
+            elif region == "B":
+                m.d.sync += [address.eq(plan.b_base), last_group.eq(plan.last_output_group == 0)]
 
         step = Signal()     # of single-port memories: which of the even and the odd row words may go out
         if single_port:
@@ -91,107 +97,106 @@ class Schedule(wiring.Component):
             """This clock's slot, if its operand is there and its row word in step."""
             steps = single_port and kind in (Pass.OUTER_A, Pass.OUTER_B, Pass.UPDATE)
             m.d.comb += [in_pass.eq(1), ready.eq(operand & (address[0] == step) if steps else operand),
-                         slot.first.eq(group == 0 if reduces_rows else rank_group == 0),
+                         slot.first.eq(first_group if reduces_rows else first_rank_group),
                          slot.last.eq(last_group if reduces_rows else last_rank_group)]
             with m.If(go):
                 m.d.comb += slot.kind.eq(kind)
 
         def advance_block():
             """One block is through."""
-            m.d.sync += [block.eq(block + 1), block_store.eq(Mux(block_store == stores - 1, 0, block_store + 1))]
+            m.d.sync += [blocks_left.eq(blocks_left - 1), block_last.eq(blocks_left == 1),
+                         block_store.eq(Mux(block_store == stores - 1, 0, block_store + 1))]
 
         def advance_ahead():
             """One block more has its p or q."""
-            m.d.sync += [ahead.eq(ahead + 1), ahead_store.eq(Mux(ahead_store == stores - 1, 0, ahead_store + 1)),
-                         primed.eq(1)]
+            m.d.sync += [ahead_left.eq(ahead_left - 1), ahead_last.eq(ahead_left == 1), more_ahead.eq(~ahead_last),
+                         ahead_store.eq(Mux(ahead_store == stores - 1, 0, ahead_store + 1)), primed.eq(1)]
 
-        more_ahead = Signal()   # another block's down or sum is to be issued
-        m.d.comb += more_ahead.eq(ahead <= current.last_block)
         m.d.comb += self.running.eq(1)
 
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += [self.plan.ready.eq(1), self.running.eq(self.plan.valid)]
-                m.d.sync += [current.eq(self.plan.payload), primed.eq(0), block.eq(0), block_store.eq(0),
-                             ahead.eq(0), ahead_store.eq(0)]
+                plan = self.plan.payload
+                m.d.sync += [current.eq(plan), primed.eq(0), block_store.eq(0), ahead_store.eq(0), more_ahead.eq(1),
+                             blocks_left.eq(plan.last_block), ahead_left.eq(plan.last_block),
+                             block_last.eq(plan.last_block == 0), ahead_last.eq(plan.last_block == 0)]
                 if single_port:
-                    m.d.sync += step.eq(self.plan.payload.a_base[0])
-                with m.If(self.plan.valid), m.Switch(self.plan.payload.operation.kind):
+                    m.d.sync += step.eq(plan.a_base[0])
+                with m.If(self.plan.valid), m.Switch(plan.operation.kind):
                     with m.Case(Kind.FORWARD):
-                        start("Down", self.plan.payload.a_base)
+                        start("Down", "A", turnaround, plan)
                     with m.Case(Kind.BACKWARD):
-                        start("Sum", self.plan.payload.b_base)
+                        start("Sum", "B", plan.gap, plan)
                     with m.Default():
-                        start("Update A", self.plan.payload.a_base)
+                        start("Update A", "A", plan=plan)
             with m.State("Down"):
-                m.d.comb += [is_ahead.eq(1), least.eq(turnaround), self.take_x.eq(go & last_rank_group)]
+                m.d.comb += [is_ahead.eq(1), self.take_x.eq(go & last_rank_group)]
                 issue(Pass.DOWN, self.x_valid, reduces_rows=True)
                 with m.If(pass_end):
                     advance_ahead()
                     with m.If(primed):
-                        start("Up", current.b_base)
-                    with m.Elif(current.last_block != 0):
-                        start("Down", current.a_base)
+                        start("Up", "B")
+                    with m.Elif(~ahead_last):
+                        start("Down", "A", turnaround)
                     with m.Else():
-                        start("Wait")
+                        start("Wait for p", least=turnaround)
             with m.State("Up"):
                 m.d.comb += [slot.in_b.eq(1), self.take_c.eq(go & last_rank_group)]
                 issue(Pass.UP, ~last_rank_group | (self.c_valid & self.room))
                 with m.If(pass_end):
                     advance_block()
-                    with m.If(block == current.last_block):
+                    with m.If(block_last):
                         m.next = "Drain"
                     with m.Elif(more_ahead):
-                        start("Down", current.a_base)
+                        start("Down", "A", turnaround)
                     with m.Else():
-                        start("Wait")
+                        start("Wait for p", least=turnaround)
             with m.State("Sum"):
-                m.d.comb += [is_ahead.eq(1), slot.in_b.eq(1), least.eq(current.gap),
-                             self.take_g.eq(go & last_rank_group)]
+                m.d.comb += [is_ahead.eq(1), slot.in_b.eq(1), self.take_g.eq(go & last_rank_group)]
                 issue(Pass.SUM, self.g_valid, reduces_rows=True)
                 with m.If(pass_end):
                     advance_ahead()
                     with m.If(primed):
-                        start("Outer A", current.a_base)
+                        start("Outer A", "A")
                     with m.Else():
-                        start("Outer B", current.b_base)
+                        start("Outer B", "B")
             with m.State("Outer B"):
                 m.d.comb += slot.in_b.eq(1)
                 issue(Pass.OUTER_B)
                 with m.If(pass_end):
                     with m.If(more_ahead):
-                        start("Sum", current.b_base)
+                        start("Sum", "B", current.gap)
                     with m.Elif(current.gap != 0):
-                        start("Wait")
+                        start("Wait for q", least=current.gap)
                     with m.Else():
-                        start("Outer A", current.a_base)
+                        start("Outer A", "A")
             with m.State("Outer A"):
                 m.d.comb += self.take_x.eq(go & last_rank_group)
                 issue(Pass.OUTER_A, self.x_valid)
                 with m.If(pass_end):
-                    start("Spread", current.a_base)
+                    start("Spread", "A")
             with m.State("Spread"):
                 issue(Pass.SPREAD, ~last_rank_group | self.room)
                 with m.If(pass_end):
                     advance_block()
-                    with m.If(block == current.last_block):
+                    with m.If(block_last):
                         m.next = "Drain"
                     with m.Else():
-                        start("Outer B", current.b_base)
+                        start("Outer B", "B")
             with m.State("Update A"):
                 issue(Pass.UPDATE)
                 with m.If(pass_end):
-                    start("Update B", current.b_base)
+                    start("Update B", "B")
             with m.State("Update B"):
                 m.d.comb += slot.in_b.eq(1)
                 issue(Pass.UPDATE)
                 with m.If(pass_end):
                     m.next = "Drain"
-            with m.State("Wait"), m.If(elapsed + 1 >= Mux(forward, turnaround, current.gap)):
-                with m.If(forward):
-                    start("Up", current.b_base)
-                with m.Else():
-                    start("Outer A", current.a_base)
+            with m.State("Wait for p"), m.If(long_enough):
+                start("Up", "B")
+            with m.State("Wait for q"), m.If(long_enough):
+                start("Outer A", "A")
             with m.State("Drain"):
                 m.d.comb += self.draining.eq(1)
                 with m.If(self.ended):
