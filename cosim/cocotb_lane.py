@@ -1,7 +1,7 @@
 """The cocotb lane: the same text as in the native lane, run by cocotb on Verilator and seen at the pins only.
 
-A bench is a module with cocotb tests (`benches/`). It runs in the simulator's process, which never imports torch or
-amaranth: what it needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON.
+A bench is a module with cocotb tests (`benches/`). It runs in the simulator's process, which never imports torch: what it
+needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON.
 """
 
 import contextlib

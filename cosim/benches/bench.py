@@ -8,7 +8,7 @@ from cocotb.clock import Clock
 from cocotb.simtime import get_sim_time
 from cocotb.triggers import RisingEdge
 
-__all__ = ["TICK_NS", "ClockCount", "note", "parameters", "start"]
+__all__ = ["TICK_NS", "ClockCount", "note", "parameters", "start", "start_clock"]
 
 TICK_NS = 10
 RESET_CLOCKS = 8
@@ -44,10 +44,15 @@ class ClockCount:
         return round((get_sim_time("ns") - self.began_ns) / TICK_NS)
 
 
-async def start(dut, count):
-    """Start the clock, hold reset for some clocks, and start ``count`` at the first clock after them."""
+def start_clock(dut):
+    """Start the clock, with reset held."""
     dut.rst.value = 1
     Clock(dut.clk, TICK_NS, "ns").start()
+
+
+async def start(dut, count):
+    """Hold reset for some clocks, and start ``count`` at the first clock after them."""
+    dut.rst.value = 1
     for _ in range(RESET_CLOCKS):
         await RisingEdge(dut.clk)
     dut.rst.value = 0

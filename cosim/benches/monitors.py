@@ -29,8 +29,12 @@ class StreamMonitor:
         self.clk, self.count, self.moved = dut.clk, count, moved
         self.valid, self.ready, self.last, self.data = (
             getattr(dut, f"{prefix}__{name}") for name in ("tvalid", "tready", "tlast", "tdata"))
-        self.beats, self.clocks, self.lasts = [], [], []
+        self.forget()
         cocotb.start_soon(self.watch())
+
+    def forget(self):
+        """Forget every beat so far."""
+        self.beats, self.clocks, self.lasts = [], [], []
 
     async def watch(self):
         """Watch for ever."""
@@ -72,8 +76,12 @@ class RunningMonitor:
 
     def __init__(self, dut, count, moved):
         self.running, self.count, self.moved = dut.running, count, moved
-        self.intervals = []
+        self.forget()
         cocotb.start_soon(self.watch())
+
+    def forget(self):
+        """Forget every interval so far."""
+        self.intervals = []
 
     async def watch(self):
         """Watch for ever. A level set at an edge belongs to the clock after it."""

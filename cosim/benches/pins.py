@@ -20,7 +20,7 @@ from cocotbext.axi import (
     AxiStreamSink,
     AxiStreamSource,
 )
-from rmdlora.cosim.benches.bench import TICK_NS, ClockCount, start
+from rmdlora.cosim.benches.bench import TICK_NS, ClockCount, start, start_clock
 from rmdlora.cosim.benches.monitors import RunningMonitor, StreamMonitor, resolved
 from rmdlora.cosim.transport import Beats, LaneFailure
 from rmdlora.golden.spec.registers import register
@@ -105,6 +105,15 @@ class PinLane:
             self.monitors[name] = StreamMonitor(dut, prefix, count, self.moved)
         self.due = dict.fromkeys(self.monitors, 0)      # beats that must have moved, of each stream, since reset
         self.collected = dict.fromkeys(self.monitors, 0)
+
+    def reset(self):
+        """Hold `rst` for some clocks; every count starts again. Refuses to drop beats that have not moved."""
+        assert not self.missing(), f"a lane must be at rest to be reset, not wait: {'; '.join(self.missing())}"
+        resume(start)(self.dut, self.count)
+        self.due = dict.fromkeys(self.monitors, 0)
+        self.collected = dict.fromkeys(self.monitors, 0)
+        for monitor in (*self.monitors.values(), self.running):
+            monitor.forget()
 
     @property
     def cycles(self):
@@ -243,6 +252,7 @@ class PinLane:
 async def open_pins(dut, elements, **options):
     """A `PinLane` on a design just out of reset."""
     count = ClockCount()
+    start_clock(dut)
     lane = PinLane(dut, count, elements, **options)
     await start(dut, count)
     return lane
