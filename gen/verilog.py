@@ -6,7 +6,7 @@ writes the Verilog, and a loop that clears the memory, for simulators, is put in
 the technology can, and nothing relies on it, the driver writes what it uses.
 
 Where some bits of a signal are constant Yosys writes ``always @*`` around a constant, which no simulator ever executes:
-for simulators that becomes an ``initial``.
+for simulators that becomes an ``initial``. Signals of no bits, which Yosys would make two bits wide, go.
 """
 
 import functools
@@ -25,7 +25,9 @@ __all__ = ["MODULE", "interface", "memories", "verilog_text", "write_verilog"]
 MODULE = "rmdlora"
 ZERO_WORDS = re.compile(r"^  cell \$meminit_v2 .*\n(?:    parameter .*\n)*    connect \\ADDR .*\n"
                         r"    connect \\DATA \d+'0+\n    connect \\EN .*\n  end\n", re.MULTILINE)
-MEMORY = re.compile(r"^  reg \[(\d+):0\] (\S+) \[(\d+):0\];\n(?!  initial begin\n    \2\[)", re.MULTILINE)
+NO_BITS = re.compile(r"^(?:  attribute .*\n)*  wire width 0 .*\n|^connect \S+ \{ *\}\n", re.MULTILINE)
+DECLARATION = r"^  reg \[(\d+):0\] (\S+) +\[(\d+):0\];"
+MEMORY = re.compile(DECLARATION + r"\n(?!  initial begin\n    \2 *\[)", re.MULTILINE)
 CONSTANT = re.compile(r"^  always @\*\n(    \S.* = [0-9a-fx'hdb{}, ]+;\n)", re.MULTILINE)
 MODULE_LINE = re.compile(r"^module (\S+?) ?\(", re.MULTILINE)
 
@@ -48,7 +50,7 @@ def convert(component, name):
     """Verilog of a component, memories that start at zero without an assignment a word."""
     text = rtlil.convert(component, name=name, emit_src=False)
     # The step after `rtlil.convert` inside `amaranth.back.verilog.convert`; the version of Amaranth is pinned.
-    text = verilog._convert_rtlil_text(ZERO_WORDS.sub("", text), strip_internal_attrs=True)
+    text = verilog._convert_rtlil_text(NO_BITS.sub("", ZERO_WORDS.sub("", text)), strip_internal_attrs=True)
     text = CONSTANT.sub(r"`ifdef SYNTHESIS\n  always @*\n`else\n  initial\n`endif\n\1", text)
     return MEMORY.sub(clear_memory, text)
 
@@ -56,7 +58,7 @@ def convert(component, name):
 def clear_memory(declaration):
     """The declaration of a memory, and the loop that clears it at the start of a simulation."""
     width, name, last = int(declaration[1]) + 1, declaration[2], int(declaration[3])
-    index = f"word_of_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
+    index = "word_of_" + re.sub(r"\W", lambda sign: f"_{ord(sign[0]):x}_", name.removeprefix("\\"))
     return (f"{declaration[0]}`ifndef SYNTHESIS\n  integer {index};\n  initial begin\n"
             f"    for ({index} = 0; {index} <= {last}; {index} = {index} + 1)\n"
             f"      {name} [{index}] = {width}'h0;\n  end\n`endif\n")
@@ -69,8 +71,9 @@ def memories(text):
     for line in text.splitlines(keepends=True):
         if match := MODULE_LINE.match(line):
             module = match[1].removeprefix("\\")
-        elif match := re.match(r"  reg \[(\d+):0\] (\S+) \[(\d+):0\];", line):
-            found.append({"module": module, "name": match[2], "words": int(match[3]) + 1, "bits": int(match[1]) + 1})
+        elif match := re.match(DECLARATION, line):
+            found.append({"module": module, "name": match[2].removeprefix("\\"), "words": int(match[3]) + 1,
+                          "bits": int(match[1]) + 1})
     return found
 
 

@@ -1,0 +1,190 @@
+# amaranth: UnusedElaboratable=no
+"""The generated Verilog and what lies beside it: the same bytes always, whole or not at all, readable by every tool."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from rmdlora.cosim.verilate import LINT_FLAGS, tool_environment
+from rmdlora.gen.files import write_when_changed
+from rmdlora.gen.verilog import MODULE, convert, interface, memories, verilog_text, write_verilog
+from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.formats import STREAMS
+from rmdlora.golden.spec.refusal import RefusedValue
+
+TINY = load_configuration("tiny")
+DIGEST = """
+import hashlib, json
+from rmdlora.gen.verilog import interface, verilog_text
+from rmdlora.golden.spec.configuration import load_configuration
+configuration = load_configuration("tiny")
+text = verilog_text(configuration) + json.dumps(interface(configuration))
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def digest():
+    """As `DIGEST` prints it, from this process."""
+    return hashlib.sha256((verilog_text(TINY) + json.dumps(interface(TINY))).encode()).hexdigest()
+
+
+def test_the_same_configuration_gives_the_same_bytes_under_two_hash_seeds():
+    found = [subprocess.run([sys.executable, "-c", DIGEST], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
+                            capture_output=True, text=True).stdout.strip() for seed in ("1", "4242")]
+    assert found == [digest(), digest()]
+
+
+def test_files_are_written_only_when_they_change(tmp_path):
+    paths = write_verilog(TINY, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == [f"{MODULE}.v", f"{MODULE}.json"]
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
+    for path in paths:
+        os.utime(path, (1, 1))
+    write_verilog(TINY, paths[0].parent)
+    assert [path.stat().st_mtime for path in paths] == [1, 1]
+    paths[0].write_text("something else", encoding="utf-8")
+    write_verilog(TINY, paths[0].parent)
+    assert paths[0].read_text(encoding="utf-8") == verilog_text(TINY)
+    assert paths[1].stat().st_mtime == 1
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = write_when_changed(tmp_path / "file.txt", "old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(RefusedValue, match=r"must be a folder that can be written, not one that cannot \(No space"):
+        write_when_changed(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_is_refused_by_name(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(RefusedValue, match=r"sub must be a folder that can be written"):
+        write_verilog(TINY, tmp_path / "file" / "sub")
+
+
+def test_the_text_says_what_made_it_and_from_which_configuration():
+    lines = verilog_text(TINY).splitlines()
+    assert lines[0] == "// made by rmdlora from configuration 'tiny'; do not edit"
+    heading = [line for line in lines[:20] if line.startswith("// [")]
+    assert any(line.startswith("// [lora] lanes = 2, rows = 2") for line in heading)
+    assert len(heading) == len(interface(TINY)["configuration"])
+    assert not re.search(r"/work|/home|/usr|site-packages", verilog_text(TINY))
+
+
+def test_the_interface_is_the_one_the_module_has():
+    described = interface(TINY)
+    text = verilog_text(TINY)
+    body = re.search(rf"^module {MODULE}\(.*?^endmodule", text, re.MULTILINE | re.DOTALL)[0]
+    declared = {}
+    for direction, high, name in re.findall(r"^  (in|out)put (?:\[(\d+):0\] )?(\w+) ?;", body, re.MULTILINE):
+        declared[name] = (direction, int(high or 0) + 1)
+    assert {port["name"]: (port["direction"], port["bits"]) for port in described["ports"]} == declared
+    assert set(described["streams"]) == set(STREAMS)
+    for name, stream in described["streams"].items():
+        assert declared[f"{name}__tdata"][1] == stream["elements"] * stream["container"]
+        assert stream["bits"] <= stream["container"]
+    assert json.loads(json.dumps(described)) == described
+
+
+def test_every_memory_is_listed_and_none_is_cleared_word_by_word():
+    text = verilog_text(TINY)
+    found = memories(text)
+    assert len(found) == len(re.findall(r"^  reg \[\d+:0\] \S+ +\[\d+:0\];", text, re.MULTILINE)) > 5
+    assert all(entry["module"].startswith(MODULE) for entry in found)
+    assert max(entry["words"] for entry in found) >= TINY.sram.words // 2
+    for entry in found:
+        assert not re.search(rf"^ +\\?{re.escape(entry['name'])} *\[\d+\] = \d+'[hd]0+;$", text, re.MULTILINE)
+    assert text.count("`ifndef SYNTHESIS") == len(found)
+
+
+class Corners(wiring.Component):
+    """A memory of zeros, one that is not, and a register of which some bits are constant."""
+
+    def __init__(self):
+        super().__init__({"address": In(2), "word": In(8), "zeros": Out(8), "table": Out(8), "mixed": Out(6)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.zeros = zeros = Memory(shape=8, depth=4, init=[])
+        m.submodules.table = table = Memory(shape=8, depth=4, init=[0, 7, 0, 9])
+        write = zeros.write_port()
+        m.d.comb += [write.addr.eq(self.address), write.data.eq(self.word), write.en.eq(self.word.any())]
+        for memory, out in ((zeros, self.zeros), (table, self.table)):
+            read = memory.read_port(domain="comb")
+            m.d.comb += [read.addr.eq(self.address), out.eq(read.data)]
+        state = Signal(2)
+        m.d.sync += state.eq(state + 1)
+        with m.If(state == 3):
+            m.d.comb += self.mixed[:2].eq(Mux(self.word[0], 2, 1))
+        m.d.comb += self.mixed[4:].eq(3)
+        return m
+
+
+CORNERS_BENCH = """
+`timescale 1ns/1ps
+module bench;
+  reg clk = 0, rst = 0; reg [1:0] address = 0; reg [7:0] word = 0;
+  wire [7:0] zeros, tables; wire [5:0] mixed;
+  corners dut(.clk(clk), .rst(rst), .address(address), .word(word), .zeros(zeros), .\\table (tables), .mixed(mixed));
+  integer i;
+  initial begin
+    for (i = 0; i < 4; i = i + 1) begin address = i; #1 $display("%b %b %b", zeros, tables, mixed); end
+    $finish;
+  end
+endmodule
+"""
+
+
+def test_memories_with_contents_keep_them_and_constant_bits_are_driven():
+    text = convert(Corners(), "corners")
+    assert {(entry["name"], entry["words"], entry["bits"]) for entry in memories(text)} >= {("zeros$15", 4, 8)}
+    assert text.count("`ifndef SYNTHESIS") == 1
+    assert re.search(r"\[3\] = 8'h09", text)
+    assert not re.search(r"always @\*\n +\S.* = \d+'[hdb][0-9a-f]+;", text.replace("  always @*\n`else", ""))
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+def test_a_four_state_simulator_sees_no_unknown_bit(tmp_path):
+    (tmp_path / "corners.v").write_text(convert(Corners(), "corners") + CORNERS_BENCH, encoding="utf-8")
+    subprocess.run(["iverilog", "-g2005", "-Wall", "-o", "corners.vvp", "corners.v"], cwd=tmp_path, check=True)
+    shown = subprocess.run(["vvp", "-n", "corners.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert shown.stdout.split("\n")[:4] == [f"00000000 {value:08b} 110000" for value in (0, 7, 0, 9)]
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+def test_icarus_reads_the_chip_without_a_word(tmp_path):
+    (tmp_path / "chip.v").write_text(verilog_text(TINY), encoding="utf-8")
+    said = subprocess.run(["iverilog", "-g2005", "-Wall", "-s", MODULE, "-o", "chip.vvp", "chip.v"], cwd=tmp_path,
+                          check=True, capture_output=True, text=True)
+    assert said.stdout + said.stderr == ""
+
+
+def test_verilator_reads_the_chip_with_no_warning_but_the_known_ones(tmp_path):
+    (tmp_path / "chip.v").write_text(verilog_text(TINY), encoding="utf-8")
+    flags = [flag for flag in LINT_FLAGS if flag != "-Wno-fatal"]
+    said = subprocess.run(["verilator", "--lint-only", *flags, "--top-module", MODULE, "chip.v"], cwd=tmp_path,
+                          env=tool_environment(), capture_output=True, text=True, check=False)
+    assert (said.returncode, re.findall(r"^%.*", said.stdout + said.stderr, re.MULTILINE)) == (0, [])
+
+
+@pytest.mark.skipif(shutil.which("yosys") is None, reason="Yosys is not installed")
+def test_yosys_reads_the_chip_and_finds_nothing_undriven(tmp_path):
+    (tmp_path / "chip.v").write_text(verilog_text(TINY), encoding="utf-8")
+    script = f"read_verilog chip.v; hierarchy -check -top {MODULE}; proc; check -assert; stat; write_json chip.json"
+    subprocess.run(["yosys", "-q", "-p", script], cwd=tmp_path, check=True)
+    modules = json.loads((tmp_path / "chip.json").read_text(encoding="utf-8"))["modules"]
+    assert MODULE in modules
