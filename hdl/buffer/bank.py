@@ -46,7 +46,7 @@ class Bank(wiring.Component):
     """
 
     def __init__(self, word, depth, single_port, pair=False):
-        self.single_port = single_port
+        self.depth, self.single_port = depth, single_port
         self.parts = 2 if single_port and pair else 1
         if single_port:
             self.memories = [SinglePort(word, max(2, -(-depth // self.parts))) for _ in range(self.parts)]

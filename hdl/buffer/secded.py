@@ -1,9 +1,13 @@
-"""Error correction of stored codes as gateware: the code of `golden.spec.secded`, as functions of Values."""
+"""Error correction of stored codes as gateware: the code of `golden.spec.secded`, as functions of Values.
+
+A stored word is put right by ``word ^ find_flip(find_syndrome(word, bits), bits)``; it has two flipped bits where the
+syndrome is not 0 and no flip is found.
+"""
 
 from amaranth.hdl import Cat
 from rmdlora.golden.spec.secded import check_bits, check_columns
 
-__all__ = ["correct", "encode"]
+__all__ = ["encode", "find_flip", "find_syndrome"]
 
 
 def check_of(code):
@@ -18,10 +22,11 @@ def encode(code):
     return Cat(code, check_of(code))
 
 
-def correct(word, bits):
-    """``(the word with a flipped bit put right, whether there was one, whether there were two)`` of a stored word
-    of a code of ``bits`` bits. Where there were two, the word as it stands."""
-    syndrome = check_of(word[:bits]) ^ word[bits:]
-    columns = (*check_columns(bits), *(1 << row for row in range(check_bits(bits))))
-    flips = Cat(syndrome == column for column in columns)
-    return word ^ flips, flips.any(), syndrome.any() & ~flips.any()
+def find_syndrome(word, bits):
+    """The syndrome of a stored word of a code of ``bits`` bits: 0 where nothing has flipped."""
+    return check_of(word[:bits]) ^ word[bits:]
+
+
+def find_flip(syndrome, bits):
+    """The one bit of the stored word that has flipped, as a mask; 0 where none or more than one has."""
+    return Cat(syndrome == column for column in (*check_columns(bits), *(1 << row for row in range(check_bits(bits)))))

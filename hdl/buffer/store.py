@@ -1,13 +1,13 @@
 """A memory of codes, by row words, with or without error correction."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.secded import check_bits
 from rmdlora.golden.spec.timing import CORRECT, MEMORY
 
 from .bank import Bank
-from .secded import correct, encode
+from .secded import encode, find_flip, find_syndrome
 
 __all__ = ["Store"]
 
@@ -60,14 +60,21 @@ class Store(wiring.Component):
                      self.row.eq(raw_address)]
         with m.If(was_read):
             m.d.sync += raw.eq(bank.read_data)
-        singles, doubles = [], []
+        singles, doubles = Signal(self.elements), Signal(self.elements)
         for element in range(self.elements):
-            word, single, double = correct(raw[element], self.bits)
-            m.d.comb += bank.write_data[element].eq(Mux(self.mend, word, encode(self.write_data[element])))
+            m.submodules[f"corrector_{element}"] = corrector = Module()     # a module each, for the simulators' sake
+            syndrome = Signal(check_bits(self.bits), name=f"syndrome_{element}")
+            flip, mended, coded = (Signal.like(raw[element], name=f"{name}_{element}")
+                                   for name in ("flip", "mended", "coded"))
+            corrector.d.comb += [
+                syndrome.eq(find_syndrome(raw[element], self.bits)), flip.eq(find_flip(syndrome, self.bits)),
+                mended.eq(raw[element] ^ flip), singles[element].eq(flip.any()),
+                doubles[element].eq(syndrome.any() & ~flip.any())]
+            m.submodules[f"encoder_{element}"] = encoder = Module()
+            encoder.d.comb += coded.eq(encode(self.write_data[element]))
+            m.d.comb += bank.write_data[element].eq(Mux(self.mend, mended, coded))
             with m.If(fresh):
-                m.d.sync += self.read_data[element].eq(word[:self.bits])
-            singles.append(single)
-            doubles.append(double)
-        m.d.comb += bank.write.eq(Mux(self.mend, Cat(singles), self.write))
-        m.d.sync += [self.corrected.eq(fresh & Cat(singles).any()), self.uncorrectable.eq(fresh & Cat(doubles).any())]
+                m.d.sync += self.read_data[element].eq(mended[:self.bits])
+        m.d.comb += bank.write.eq(Mux(self.mend, singles, self.write))
+        m.d.sync += [self.corrected.eq(fresh & singles.any()), self.uncorrectable.eq(fresh & doubles.any())]
         return m

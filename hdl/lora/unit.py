@@ -3,7 +3,7 @@
 import itertools
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.registers import Kind
 
@@ -15,6 +15,7 @@ from .generators import GeneratorPort, Generators
 from .multiply import Multipliers
 from .plan import Plan
 from .reduce import RankSums, RowSums, follow
+from .results import Results
 from .schedule import Schedule
 from .slot import Pass, is_pass
 from .state import StateSums
@@ -42,8 +43,20 @@ class LoraUnit(wiring.Component):
 
     def __init__(self, configuration):
         self.configuration = configuration
-        beat = configuration.lora.beat_elements
-        formats = configuration.formats
+        lanes, formats, geometry = configuration.lora, configuration.formats, configuration.geometry
+        beat, single_port = lanes.beat_elements, configuration.sram.single_port
+
+        # g of a block is summed and then meets p: it waits in a memory of one block, written and read in the same clock
+        # of a slot, so never both. p of a chunk, q of two blocks: a rank group is a word of `vectors x lanes` codes; an
+        # even block may be written while an odd one is read. Results: as many as are on the way, and then some.
+        codes = data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)
+        rank_groups = lanes.rank_groups(geometry.max_rank)
+        self.gradients = Bank(data.ArrayLayout(signed(formats.gradient), beat),
+                              max(2, lanes.groups(geometry.max_outputs)), single_port)
+        self.p_codes = Bank(codes, rank_groups << (lanes.stores - 1).bit_length(), single_port, pair=True)
+        self.q_codes = Bank(codes, rank_groups << 1, single_port, pair=True)
+        self.results = Results(data.ArrayLayout(signed(formats.output), beat),
+                               1 << (configuration.pipeline.row_result + 4).bit_length(), single_port)
 
         def beats(bits):
             return stream.Signature(data.ArrayLayout(signed(bits), beat))
@@ -97,18 +110,8 @@ class LoraUnit(wiring.Component):
             with m.If(is_pass(slot, Pass.DOWN, Pass.SUM, Pass.OUTER_A)):
                 m.d.sync += later.eq(earlier)
 
-        # g of a block is summed and then meets p: it waits in a memory of one block, written and read in the same clock
-        # of a slot, so never both. p of a chunk, q of two blocks: a rank group is a word of `vectors x lanes` codes; an
-        # even block may be written while an odd one is read.
-        single_port = configuration.sram.single_port
-        gradient_layout = data.ArrayLayout(signed(formats.gradient), lanes.beat_elements)
-        code_layout = data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)
-        rank_groups = lanes.rank_groups(configuration.geometry.max_rank)
-        m.submodules.gradients = gradients = Bank(
-            gradient_layout, max(2, lanes.groups(configuration.geometry.max_outputs)), single_port)
-        store_bits = len(issued.store)
-        m.submodules.p_codes = p_codes = Bank(code_layout, rank_groups << store_bits, single_port, pair=True)
-        m.submodules.q_codes = q_codes = Bank(code_layout, rank_groups << 1, single_port, pair=True)
+        m.submodules.gradients, m.submodules.p_codes, m.submodules.q_codes = gradients, p_codes, q_codes = (
+            self.gradients, self.p_codes, self.q_codes)
         m.d.comb += [gradients.write.eq(is_pass(fetching, Pass.SUM).replicate(lanes.beat_elements)),
                      gradients.read.eq(is_pass(fetching, Pass.OUTER_B)), gradients.read_address.eq(fetching.group),
                      gradients.write_address.eq(fetching.group)]
@@ -117,10 +120,10 @@ class LoraUnit(wiring.Component):
             m.d.sync += row_operand[index].eq(
                 Mux(is_pass(fetched, Pass.OUTER_B), gradients.read_data[index], beats[-1][index]))
         result = rank_sums.slot_o
-        for codes, made_by, used_by, bits in ((p_codes, (Pass.DOWN,), (Pass.UP, Pass.OUTER_B), store_bits),
+        for codes, made_by, used_by, bits in ((p_codes, (Pass.DOWN,), (Pass.UP, Pass.OUTER_B), len(issued.store)),
                                               (q_codes, (Pass.SUM,), (Pass.SPREAD, Pass.OUTER_A), 1)):
             writes = rank_sums.valid & is_pass(result, *made_by)
-            m.d.comb += [codes.write.eq(writes.replicate(code_layout.length)), codes.write_data.eq(rank_sums.o),
+            m.d.comb += [codes.write.eq(writes.replicate(len(codes.write))), codes.write_data.eq(rank_sums.o),
                          codes.write_address.eq(Cat(result.store[:bits], result.rank_group)),
                          codes.read.eq(is_pass(fetching, *used_by)),
                          codes.read_address.eq(Cat(fetching.store[:bits], fetching.rank_group))]
@@ -187,17 +190,17 @@ class LoraUnit(wiring.Component):
         m.d.comb += rows.settled.eq(~writes_left & ~update.valid & ~state_sums.valid)
 
         # Results: a slot that makes a beat goes out only when there is room for it.
-        depth = 1 << (pipeline.row_result + 4).bit_length()
-        m.submodules.results = results = fifo.SyncFIFOBuffered(width=lanes.beat_elements * formats.output, depth=depth)
-        outstanding = Signal(range(depth + 1))
+        m.submodules.results = results = self.results
+        outstanding = Signal(range(results.bank.depth + 1))
         promised = is_pass(issued, Pass.UP, Pass.SPREAD) & issued.last
-        handed = results.r_rdy & results.r_en
+        handed = results.o.valid & results.o.ready
         m.d.sync += outstanding.eq(outstanding + promised - handed)
         m.d.comb += [
-            schedule.room.eq(outstanding != depth), results.w_en.eq(row_sums.valid), results.w_data.eq(row_sums.o),
-            self.y.payload.eq(results.r_data), self.dx.payload.eq(results.r_data),
-            self.y.valid.eq(results.r_rdy & forward), self.dx.valid.eq(results.r_rdy & ~forward),
-            results.r_en.eq(Mux(forward, self.y.ready, self.dx.ready)),
+            schedule.room.eq(outstanding != results.bank.depth),
+            results.write.eq(row_sums.valid), results.beat.eq(row_sums.o),
+            self.y.payload.eq(results.o.payload), self.dx.payload.eq(results.o.payload),
+            self.y.valid.eq(results.o.valid & forward), self.dx.valid.eq(results.o.valid & ~forward),
+            results.o.ready.eq(Mux(forward, self.y.ready, self.dx.ready)),
             schedule.ended.eq(~writes_left & (outstanding == handed)),
             self.done.eq(schedule.draining & schedule.ended)]
         return m
