@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 from amaranth.back import verilog
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.sim import Simulator
 from pin_board import DEVICE_ID, PinBoard
 from rmdlora.golden.spec.configuration import load_configuration
@@ -91,7 +91,8 @@ class Bench:
         pins = Cat(getattr(self.dut.pins, name) for name in self.names)
         self.word = Signal(len(pins))       # one signal to look at in every clock, instead of 40
         m = Module()
-        m.submodules.dut = self.dut
+        self.reset = Signal()
+        m.submodules.dut = ResetInserter(self.reset)(self.dut)
         m.d.comb += self.word.eq(pins)
         self.simulator = Simulator(m)
         self.simulator.add_clock(10e-9)
@@ -202,7 +203,7 @@ def test_c_is_the_integer_product(mapping, inputs, outputs, vectors, tile):
 def test_c_is_the_integer_product_with_other_lanes_and_positions(lanes, positions, tile, mapping):
     board = dataclasses.replace(QUICK, positions=positions)
     configuration = small(mapping, tile=tile, lanes=lanes, board=board)
-    _, expected, received = read_layer(configuration, 18, 9, 3, seed=positions)
+    _, expected, received = read_layer(configuration, tile[0] + 2, 9, 3, seed=positions)
     np.testing.assert_array_equal(received, expected)
 
 
@@ -331,6 +332,37 @@ def test_a_framing_bit_that_is_not_zero_is_a_fault_and_the_read_still_ends():
 
     assert not bench.run(body)
     assert bench.faults == [Fault.FRAMING] * 4 and len(bench.received) == 2
+
+
+def test_a_reset_in_the_middle_of_a_read_starts_the_board_over():
+    configuration = small()
+    draw = np.random.default_rng(2)
+    conductances, weights, x = draw_layer(configuration, draw, 8, 4, 2)
+    bench = Bench(configuration, conductances)
+    bench.to_send = to_beats(x, configuration.lora, draw)
+
+    async def body(ctx):
+        await bench.wait_ready(ctx)
+        await bench.command(ctx, 8, 4, 2)
+        while len(bench.board.conversions) < 3:
+            await ctx.tick()
+        await ctx.tick().repeat(30)
+        ctx.set(bench.reset, 1)
+        await ctx.tick()
+        ctx.set(bench.reset, 0)
+        for name, member in BoardPins(configuration).members.items():
+            if member.flow.name == "Out":
+                assert ctx.get(getattr(bench.dut.pins, name)) == (member.init or 0), name
+        await ctx.tick().repeat(2)
+        bench.board.wrong.clear()       # a frame or a conversion cut short
+        bench.received.clear()
+        bench.to_send = to_beats(x, configuration.lora, draw)
+        await bench.wait_ready(ctx)
+        await bench.command(ctx, 8, 4, 2)
+        await ctx.tick().until(~bench.dut.busy)
+
+    assert not bench.run(body)
+    np.testing.assert_array_equal(from_beats(bench.received, configuration.lora, 2, 4)[0], x @ weights.T)
 
 
 def test_every_output_is_safe_at_reset():
