@@ -28,13 +28,12 @@ module ads8324 #(
   localparam logic [6:0] SAMPLE = 5;        // falls until the hold
   localparam logic [6:0] WHOLE = 21;        // falls of a whole conversion: sample, 14 bits, two zeros
 
-  logic dclock_q = 0, cs_n_q = 1;
-  logic [6:0] falls = 0;
-  logic [ADCS-1:0] shown = '1, coming = '1;
-  logic [63:0] due = 0, selected = 0, rise = 0, fall = 0;
+  logic dclock_q, cs_n_q;
+  logic [6:0] falls;
+  logic [ADCS-1:0] coming;
+  logic [63:0] due, selected, rise, fall;
   logic falling;
 
-  assign dout = shown;
   assign falling = !dclock && dclock_q && !cs_n && !cs_n_q;
   assign hold = falling && falls == SAMPLE - 1;
 
@@ -51,50 +50,51 @@ module ads8324 #(
   endfunction
 
   always_ff @(posedge clk) begin
-    if (now == due) shown <= coming;
-    if (dclock != dclock_q || cs_n != cs_n_q) begin
-      dclock_q <= dclock;
-      cs_n_q <= cs_n;
-      if (!cs_n && cs_n_q) begin
-        selected <= now;
-        falls <= 0;
-        if (CHECKS && dclock) report("DCLOCK low at CS_n fall (tCSD)", 0, now);
-        if (CHECKS && now - selected < CYCLE) report("CS_n fall to CS_n fall", 20000, selected);
-      end
-      if (cs_n && !cs_n_q) begin
-        shown <= '1;
-        due <= 0;
-        if (CHECKS && falls != 0 && falls < WHOLE)
-          rmd_violation("ADS8324", "DCLOCK falls in a conversion", int'(WHOLE), int'(falls), now - POWERED);
-      end
-      if (dclock && !dclock_q) begin
-        rise <= now;
-        if (CHECKS && !cs_n) begin
-          if (cs_n_q) report("CS_n fall to DCLOCK rise (tSUCS)", 50, now);
-          else if (now - selected < SELECT) report("CS_n fall to DCLOCK rise (tSUCS)", 50, selected);
-          if (now - fall < PULSE) report("DCLOCK low", 200, fall);
-          if (now - rise < PERIOD) report("DCLOCK period", 833, rise);
-          if (falls != 0 && now - rise > SLOWEST) report("DCLOCK period, at most", 41660, rise);
-        end
-      end
-      if (!dclock && dclock_q) begin
-        fall <= now;
-        if (CHECKS && !cs_n && now - rise < PULSE) report("DCLOCK high", 200, rise);
-      end
-      if (falling) begin
-        if (falls != '1) falls <= falls + 1;
-        if (falls >= SAMPLE - 1) begin
-          for (int part = 0; part < ADCS; part++) begin
-            shown[part] <= !bit_after(falls + 1, codes[16*part+:16]);
-            coming[part] <= bit_after(falls + 1, codes[16*part+:16]);
-          end
-          due <= now + DELAY - 1;
-        end
-      end
-    end
     if (rst) begin
       {dclock_q, falls, due, selected, rise, fall} <= '0;
-      {cs_n_q, shown, coming} <= '1;
+      {cs_n_q, dout, coming} <= '1;
+    end else begin
+      if (now == due) dout <= coming;
+      if (dclock != dclock_q || cs_n != cs_n_q) begin
+        dclock_q <= dclock;
+        cs_n_q <= cs_n;
+        if (!cs_n && cs_n_q) begin
+          selected <= now;
+          falls <= 0;
+          if (CHECKS && dclock) report("DCLOCK low at CS_n fall (tCSD)", 0, now);
+          if (CHECKS && now - selected < CYCLE) report("CS_n fall to CS_n fall", 20000, selected);
+        end
+        if (cs_n && !cs_n_q) begin
+          dout <= '1;
+          due <= 0;
+          if (CHECKS && falls != 0 && falls < WHOLE)
+            rmd_violation("ADS8324", "DCLOCK falls in a conversion", int'(WHOLE), int'(falls), now - POWERED);
+        end
+        if (dclock && !dclock_q) begin
+          rise <= now;
+          if (CHECKS && !cs_n) begin
+            if (cs_n_q) report("CS_n fall to DCLOCK rise (tSUCS)", 50, now);
+            else if (now - selected < SELECT) report("CS_n fall to DCLOCK rise (tSUCS)", 50, selected);
+            if (now - fall < PULSE) report("DCLOCK low", 200, fall);
+            if (now - rise < PERIOD) report("DCLOCK period", 833, rise);
+            if (falls != 0 && now - rise > SLOWEST) report("DCLOCK period, at most", 41660, rise);
+          end
+        end
+        if (!dclock && dclock_q) begin
+          fall <= now;
+          if (CHECKS && !cs_n && now - rise < PULSE) report("DCLOCK high", 200, rise);
+        end
+        if (falling) begin
+          if (falls != '1) falls <= falls + 1;
+          if (falls >= SAMPLE - 1) begin
+            for (int part = 0; part < ADCS; part++) begin
+              dout[part] <= !bit_after(falls + 1, codes[16*part+:16]);
+              coming[part] <= bit_after(falls + 1, codes[16*part+:16]);
+            end
+            due <= now + DELAY - 1;
+          end
+        end
+      end
     end
   end
 endmodule

@@ -1,8 +1,8 @@
 // The board at its pins: shift registers, switches, DACs, transimpedance stages, ADCs, and the array behind them.
 //
-// Simulation only. Ports are the chip's pins with their directions turned round; `rst` is the supplies: while high, every
-// part is as at power-up. Everything runs on the chip's clock (10 ns). The array itself is C++ (rmd_array_read): it is
-// asked once a conversion, when the ADCs hold, and its codes leave bit by bit through adc_dout.
+// Simulation only. Ports are the chip's pins with their directions turned round; `rst` is the supplies: while high,
+// every part is as at power-up. Everything runs on the chip's clock (10 ns). The array itself is C++ (rmd_array_read):
+// it is asked once a conversion, when the ADCs hold, and its codes leave bit by bit through adc_dout.
 //
 // ROWS, COLUMNS: of a tile. DACS: parts that drive rows; one more gives the supplies. POSITIONS: columns that share
 // an ADC. ARRAY_BITS: 0, or 16 bits at the far end of the WL chain that select the array.
@@ -50,8 +50,18 @@ module board #(
   localparam logic [15:0] MID = 16'h8000;
   typedef enum logic [1:0] {SAFE, READ, SET, RESET} mode_t;
 
-  logic [63:0] now = POWERED;
-  always_ff @(posedge clk) now <= now + 1;
+  // The first clock of a simulation is a power-up too, for whoever keeps `rst` low.
+  logic powered, off;
+  logic [63:0] now;
+  initial begin
+    powered = 0;
+    now = POWERED;
+  end
+  assign off = rst || !powered;
+  always @(posedge clk) begin
+    powered <= 1;
+    now <= now + 1;
+  end
 
   // Behind the translators: what they do not drive, pulls hold.
   function automatic logic [4:0] translated(input logic ser, srclk, rclk, oe_n, srclr_n);
@@ -75,47 +85,44 @@ module board #(
   assign adc_switch = selected_mode(adc_mux_inh, adc_mux_b, adc_mux_a);
 
   sn74hc595 #(.NAME("HC595 WL"), .BITS(ROWS + ARRAY_BITS), .CHECKS(CHECKS)) wl_chain (
-      .clk, .rst, .now, .ser(wl_pins[4]), .srclk(wl_pins[3]), .rclk(wl_pins[2]), .oe_n(wl_pins[1]),
+      .clk, .rst(off), .now, .ser(wl_pins[4]), .srclk(wl_pins[3]), .rclk(wl_pins[2]), .oe_n(wl_pins[1]),
       .srclr_n(wl_pins[0]), .q(wl_q));
   sn74hc595 #(.NAME("HC595 BL"), .BITS(ROWS), .CHECKS(CHECKS)) bl_chain (
-      .clk, .rst, .now, .ser(bl_pins[4]), .srclk(bl_pins[3]), .rclk(bl_pins[2]), .oe_n(bl_pins[1]),
+      .clk, .rst(off), .now, .ser(bl_pins[4]), .srclk(bl_pins[3]), .rclk(bl_pins[2]), .oe_n(bl_pins[1]),
       .srclr_n(bl_pins[0]), .q(bl_q));
   sn74hc595 #(.NAME("HC595 SL"), .BITS(COLUMNS), .CHECKS(CHECKS)) sl_chain (
-      .clk, .rst, .now, .ser(sl_pins[4]), .srclk(sl_pins[3]), .rclk(sl_pins[2]), .oe_n(sl_pins[1]),
+      .clk, .rst(off), .now, .ser(sl_pins[4]), .srclk(sl_pins[3]), .rclk(sl_pins[2]), .oe_n(sl_pins[1]),
       .srclr_n(sl_pins[0]), .q(sl_q));
 
   logic wl_on, bl_on, sl_on, adc_on;
   logic [1:0] wl_mode, bl_mode, sl_mode, position;
   logic [63:0] wl_changed, bl_changed, sl_changed, adc_changed;
   cd4051b #(.NAME("CD4051B WL"), .LINES(ROWS), .CHECKS(CHECKS)) wl_mux (
-      .clk, .rst, .now, .a(wl_switch[0]), .b(wl_switch[1]), .inh(wl_switch[2]), .c(wl_q[ROWS-1:0]),
+      .clk, .rst(off), .now, .a(wl_switch[0]), .b(wl_switch[1]), .inh(wl_switch[2]), .c(wl_q[ROWS-1:0]),
       .connected(wl_on), .mode(wl_mode), .changed(wl_changed));
   cd4051b #(.NAME("CD4051B BL"), .LINES(ROWS), .CHECKS(CHECKS)) bl_mux (
-      .clk, .rst, .now, .a(bl_switch[0]), .b(bl_switch[1]), .inh(bl_switch[2]), .c(bl_q),
+      .clk, .rst(off), .now, .a(bl_switch[0]), .b(bl_switch[1]), .inh(bl_switch[2]), .c(bl_q),
       .connected(bl_on), .mode(bl_mode), .changed(bl_changed));
   cd4051b #(.NAME("CD4051B SL"), .LINES(COLUMNS), .CHECKS(CHECKS)) sl_mux (
-      .clk, .rst, .now, .a(sl_switch[0]), .b(sl_switch[1]), .inh(sl_switch[2]), .c(sl_q),
+      .clk, .rst(off), .now, .a(sl_switch[0]), .b(sl_switch[1]), .inh(sl_switch[2]), .c(sl_q),
       .connected(sl_on), .mode(sl_mode), .changed(sl_changed));
   cd4051b #(.NAME("CD4051B ADC"), .LINES(1), .CHECKS(CHECKS)) adc_mux (
-      .clk, .rst, .now, .a(adc_switch[0]), .b(adc_switch[1]), .inh(adc_switch[2]), .c(1'b0),
+      .clk, .rst(off), .now, .a(adc_switch[0]), .b(adc_switch[1]), .inh(adc_switch[2]), .c(1'b0),
       .connected(adc_on), .mode(position), .changed(adc_changed));
 
-  logic [DACS:0] sdo, sdo_on, halved, ref_down;
+  logic [DACS:0] driving, halved, ref_down;
   logic [128*(DACS+1)-1:0] dac_code;
   logic [8*(DACS+1)-1:0] loaded, gain, down;
-  logic [63:0] updated[DACS+1];
-  for (genvar part = 0; part <= DACS; part++) begin : g_dac
-    dac80508 #(.NAME($sformatf("DAC80508 %0d", part)), .CHECKS(CHECKS)) dac (
-        .clk, .rst, .now, .sclk(dac_sclk), .sdi(dac_sdi), .cs_n(dac_cs_n[part]), .sdo(sdo[part]),
-        .sdo_on(sdo_on[part]), .code(dac_code[128*part+:128]), .loaded(loaded[8*part+:8]), .gain(gain[8*part+:8]),
-        .down(down[8*part+:8]), .halved(halved[part]), .ref_down(ref_down[part]), .updated(updated[part]));
-  end
-  assign dac_sdo = sdo_on == '0 || (sdo & sdo_on) != '0;  // pulled up while nobody drives it
+  logic [63:0] rows_updated, supplies_updated;
+  logic dac_changed;
+  dac80508 #(.PARTS(DACS + 1), .CHECKS(CHECKS)) dac (
+      .clk, .rst(off), .now, .sclk(dac_sclk), .sdi(dac_sdi), .cs_n(dac_cs_n), .sdo(dac_sdo), .driving, .code(dac_code),
+      .loaded, .gain, .down, .halved, .ref_down, .updated(rows_updated), .supplies_updated, .changed(dac_changed));
 
   logic hold;
-  logic [16*ADCS-1:0] codes = '0;
+  logic [16*ADCS-1:0] codes;
   ads8324 #(.ADCS(ADCS), .CHECKS(CHECKS)) adc (
-      .clk, .rst, .now, .dclock(adc_dclock), .cs_n(adc_cs_n), .codes, .hold, .dout(adc_dout));
+      .clk, .rst(off), .now, .dclock(adc_dclock), .cs_n(adc_cs_n), .codes, .hold, .dout(adc_dout));
 
   assign b1500_trig_in = b1500_trig_out;  // an analyser that answers every trigger at once
 
@@ -128,45 +135,51 @@ module board #(
   endfunction
 
   // Start-up: every row channel and VCM written and let through, and 10 us since the last of them.
-  logic all_loaded = 0;
-  logic [63:0] all_loaded_at = 0;
-  logic started;
-  assign started = all_loaded && now - all_loaded_at >= START_SETTLE;
+  logic all_loaded, started;
+  logic [63:0] started_at;
   always_ff @(posedge clk) begin
-    if (all_loaded != (loaded[8*DACS-1:0] == '1 && loaded[8*DACS+4])) begin
-      all_loaded <= !all_loaded;
-      all_loaded_at <= now - 1;
+    if (off) begin
+      {all_loaded, started, started_at} <= '0;
+    end else begin
+      if (now == started_at) started <= all_loaded;
+      if (dac_changed) begin
+        all_loaded <= loaded[8*DACS-1:0] == '1 && loaded[8*DACS+4];
+        if (!all_loaded) started_at <= now + START_SETTLE - 1;
+        if (loaded[8*DACS-1:0] != '1 || !loaded[8*DACS+4]) started <= 0;
+      end
     end
-    if (rst) all_loaded <= 0;
   end
 
   // Electrical states that must not be: judged whenever one begins.
-  logic [15:0] state, state_q = 0;
-  logic wl_live, bl_live, reading, programming, pulsing;
-  logic [63:0] pulse_began = 0;
+  logic [13:0] state, state_q;
+  logic wl_live, bl_live, reading, programming, pulsing, pulsing_q;
+  logic [63:0] pulse_began;
   assign wl_live = wl_on && wl_q[ROWS-1:0] != '0;
   assign bl_live = bl_on && bl_q != '0;
   assign reading = (wl_on && wl_mode == READ) || (bl_on && bl_mode == READ) || (sl_on && sl_mode == READ);
   assign programming = (wl_on && wl_mode[1]) || (bl_on && bl_mode[1]) || (sl_on && sl_mode[1]);
   assign pulsing = wl_live && wl_mode == SET;
-  assign state = {1'b0, started, sdo_on != '0 && (sdo_on & (sdo_on - 1'b1)) != '0, !dac_cs_n[DACS], wl_live, bl_live, wl_on, wl_mode,
-                  bl_on, bl_mode, sl_on, sl_mode, rst};
+  assign state = {started, (driving & (driving - 1'b1)) != '0, !dac_cs_n[DACS], wl_live, bl_live, wl_on, wl_mode, bl_on,
+                  bl_mode, sl_on, sl_mode};
   always_ff @(posedge clk) begin
-    if (state != state_q) begin
+    if (off) begin
+      {state_q, pulsing_q, pulse_began} <= '0;
+    end else if (state != state_q) begin
       state_q <= state;
-      if (pulsing && !(state_q[11] && state_q[9:7] == {1'b1, SET})) pulse_began <= now;
-      if (CHECKS && !rst) begin
-        if (state[13]) refuse("DAC80508", "parts that drive SDO", 1, $countones(sdo_on));
+      pulsing_q <= pulsing;
+      if (pulsing && !pulsing_q) pulse_began <= now;
+      if (CHECKS) begin
+        if ((driving & (driving - 1'b1)) != '0) refuse("DAC80508", "parts that drive SDO", 1, $countones(driving));
         if (reading && programming) refuse("board", "groups in READ while others program", 0, 1);
         if (wl_live && wl_mode == READ && !started) refuse("board", "WL in READ before START has ended", 0, 1);
         if (bl_live && bl_mode == READ && !started) refuse("board", "BL in READ before START has ended", 0, 1);
         if (!dac_cs_n[DACS] && wl_on && wl_mode == READ) refuse("board", "supplies selected while reading", 0, 1);
-        if (pulsing && !(state_q[11] && state_q[9:7] == {1'b1, SET})) begin
+        if (pulsing && !pulsing_q) begin
           settle("BL before a pulse", LINE_SETTLE, bl_changed);
           settle("SL before a pulse", LINE_SETTLE, sl_changed);
-          settle("supplies before a pulse", LINE_SETTLE, updated[DACS]);
+          settle("supplies before a pulse", LINE_SETTLE, supplies_updated);
         end
-        if (!pulsing && state_q[11] && state_q[9:7] == {1'b1, SET} && now - pulse_began < 64'(SHORTEST_PULSE))
+        if (!pulsing && pulsing_q && now - pulse_began < 64'(SHORTEST_PULSE))
           refuse("board", "width of a pulse by wl_mux_inh", 10 * SHORTEST_PULSE, nanoseconds(now - pulse_began));
       end
     end
@@ -185,7 +198,8 @@ module board #(
         settle("WL switch to the hold", CONNECT + STAGE_SETTLE, wl_changed);
         settle("BL switch to the hold", CONNECT + STAGE_SETTLE, bl_changed);
         settle("SL switch to the hold", CONNECT + STAGE_SETTLE, sl_changed);
-        for (int part = 0; part <= DACS; part++) settle("DAC to the hold", DAC_SETTLE + STAGE_SETTLE, updated[part]);
+        settle("DAC to the hold", DAC_SETTLE + STAGE_SETTLE, rows_updated);
+        settle("supplies to the hold", DAC_SETTLE + STAGE_SETTLE, supplies_updated);
         if (!(wl_on && wl_mode == READ)) refuse("board", "WL in READ at the hold", 1, 0);
         if (!(bl_on && bl_mode == READ)) refuse("board", "BL in READ at the hold", 1, 0);
         if (!(sl_on && sl_mode == READ)) refuse("board", "SL in READ at the hold", 1, 0);

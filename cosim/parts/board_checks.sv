@@ -4,7 +4,8 @@
 // so differences are exact, and a delay of D ticks from a pin's edge ends D - 1 ticks after the tick that saw the edge.
 // Limits in ns are compared in whole ticks, rounded up.
 package board_checks;
-  // ``limit`` and ``measured`` are ns, or what the rule names; ``tick`` is the board's clock count since it was powered.
+  // ``limit`` and ``measured`` are ns, or what the rule names; ``tick`` is the board's clock count since it was
+  // powered.
   import "DPI-C" function void rmd_violation(input string part, input string rule, input int limit,
                                              input int measured, input longint tick);
   typedef logic [63:0] ticks_t;
