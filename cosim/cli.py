@@ -5,10 +5,12 @@ own, 130 interrupted. A command's work is imported when it is asked for, so that
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import sys
 import traceback
+import warnings
 
 from rmdlora.golden.spec.configuration import load_configuration, named_configurations
 from rmdlora.golden.spec.refusal import Refusal, RefusedValue
@@ -61,6 +63,11 @@ Write the Verilog of a configuration (rmdlora.v) and its interface (rmdlora.json
 same bytes; a file that stands already is left alone."""
 
 
+# command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
+# imported when the command is the one asked for
+APART = {"demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle")}
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that refuses in one line, as everything here does."""
 
@@ -68,8 +75,8 @@ class Parser(argparse.ArgumentParser):
         raise RefusedValue(f"{' '.join(message.split())} ({self.prog} --help shows how)")
 
 
-def build_parser():
-    """The parser of every command that works in this installation."""
+def build_parser(words):
+    """The parser of every command that works in this installation; ``words``: the command line it is for."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="rmdlora", description=ABOUT, epilog=f"{EXAMPLES}\n{STATUSES}", formatter_class=raw,
                     allow_abbrev=False)
@@ -100,9 +107,12 @@ def build_parser():
                        help="simulate the generated Verilog with the adder on this line turned into a subtractor, "
                             "to see that --compare finds it")
 
-    if importlib.util.find_spec("rmdlora.cosim.demo"):
-        demo = add("demo", run_demo, help="a real face through the hybrid layers, checked against the oracle")
-        demo.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    for name, (work, text) in APART.items():
+        if name in words:
+            module = importlib.import_module(f".{name}", __package__)
+            module.add_arguments(add(name, getattr(module, work), help=text, description=module.ABOUT, epilog=STATUSES))
+        elif importlib.util.find_spec(f".{name}", __package__):
+            add(name, None, help=text)
     return parser
 
 
@@ -123,17 +133,11 @@ def run_vectors(arguments):
     return run.run_file(arguments)
 
 
-def run_demo(arguments):
-    """`rmdlora demo`."""
-    from . import demo
-
-    return demo.main(arguments.arguments)
-
-
 def main(arguments=None):
     """Run one command, the words after ``rmdlora`` (default: the process's); gives the exit status."""
     try:
-        parsed = build_parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        parsed = build_parser(words[:1]).parse_args(words)
         status = parsed.work(parsed) or AGREED
         sys.stdout.flush()
         return status
@@ -147,6 +151,8 @@ def main(arguments=None):
     except Exception as fault:
         if os.environ.get("RMDLORA_TRACE"):
             traceback.print_exc()
+        else:
+            warnings.simplefilter("ignore")     # what the fault left half made would complain of that as well
         return fail(FAULT, f"a fault of rmdlora itself, {type(fault).__name__}: {fault} (RMDLORA_TRACE=1 shows where)")
 
 

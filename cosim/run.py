@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 
 from rich.console import Console
 from rmdlora.golden.spec.configuration import load_configuration
@@ -40,13 +41,24 @@ def run_file(arguments):
     if arguments.compare or arguments.backend == "golden":
         outcomes["golden"] = run_golden(vectors, configuration)
     if rtl:
-        from .rtl import run_rtl
-        from .transport import LaneFailure
+        from rmdlora.gen.driver import OperationFault
 
+        from .rtl import native_lane, run_rtl
+        from .transport import LaneFailure
+        from .verilate import BuildFailure
+
+        with said("building the simulation (once for a configuration)"):
+            try:
+                lane = native_lane(configuration, text)
+            except BuildFailure as failure:
+                if arguments.verilog is None:
+                    raise
+                reason = next((line for line in str(failure).splitlines() if line.startswith("%Error")), failure)
+                raise RefusedValue(f"--verilog must be Verilog that can be built: {reason}") from None
         try:
-            with said("simulating the Verilog (its first run in a configuration builds it)"):
-                outcomes["rtl"] = run_rtl(vectors, configuration, text)
-        except LaneFailure as failure:
+            with said("simulating"):
+                outcomes["rtl"] = run_rtl(vectors, configuration, lane)
+        except (LaneFailure, OperationFault) as failure:
             print(f"differs: the rtl did not get to its end: {' '.join(str(failure).split())}")
             return DIFFERS
     shown = outcomes[arguments.backend]
@@ -74,9 +86,12 @@ def run_golden(vectors, configuration):
 def read_verilog(path):
     """The text of a Verilog file to be simulated instead of the generated one."""
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8")
+        text = pathlib.Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise RefusedValue(f"--verilog must be a text file that can be read: {problem}") from None
+    if not re.search(r"^\s*module\s+rmdlora\b", text, re.MULTILINE):
+        raise RefusedValue(f"--verilog must hold module rmdlora, and {path} does not")
+    return text
 
 
 def describe(backend, vectors, arrays):
@@ -90,8 +105,9 @@ def describe(backend, vectors, arrays):
     if vectors.trains:
         rows.append(("backward + update", cycles["backward"] + cycles["update"], 2 * products))
     for name, count, made in rows:
-        share = made / (multipliers * count)
-        print(f"  {name:18} {count:12,} cycles  {made:14,} products  {share:6.1%} of the multipliers' cycles used")
+        offered = multipliers * count
+        share = f"  {made / offered:6.1%} of the multipliers' cycles used" if offered > 0 else ""
+        print(f"  {name:18} {count:12,} cycles  {made:14,} products{share}")
 
 
 @contextlib.contextmanager
