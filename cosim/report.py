@@ -37,7 +37,8 @@ class LayerRow:
     """
 
     name: str
-    shape: str
+    outputs: int
+    inputs: int
     rank: int
     tiles: int
     reads: int
@@ -58,9 +59,9 @@ class Findings:
     words)``. ``faces``: a list of ``(picture (side, side), identity, before, after)``, the identities the RTL's
     network gave without and with the adapter (None where it did not run). ``accuracy`` {"float"|"integer":
     {"before"|"after": {identity: share}}} on test pictures; ``confusion`` {"before"| "after": counts}.
-    ``conductances`` int (tiles, rows, columns) in units of ``g_lsb_us``, ``tile_names`` a name each. ``adc`` a pair of
-    equally shaped integer arrays: codes that left the ADCs' pins, codes of the oracle. ``sums`` the same of crossbar
-    sums. ``first_difference`` in words, or None.
+    ``conductances`` int (tiles, rows, columns) in units of ``g_lsb_us``, ``tile_names`` a name each. ``sums`` and
+    ``outputs`` each a pair of equally shaped integer arrays: crossbar sums and outputs of the RTL, and the oracle's.
+    ``troubles``: a line for everything that differs or broke a rule.
     """
 
     facts: dict
@@ -73,13 +74,12 @@ class Findings:
     tile_names: list
     g_lsb_us: float
     g_window_us: tuple
-    adc: tuple
     sums: tuple
     outputs: tuple
     forgotten: int
     source: str
     passed_over: tuple = ()
-    first_difference: str | None = None
+    troubles: tuple = ()
 
 
 def numbers_of(findings):
@@ -88,7 +88,7 @@ def numbers_of(findings):
     return {**findings.facts, "data_source": findings.source, "data_passed_over": list(findings.passed_over),
             "codes_compared": sum(row.compared for row in findings.rows),
             "codes_differing": sum(row.differing for row in findings.rows),
-            "first_difference": findings.first_difference, "layers": rows,
+            "troubles": list(findings.troubles), "layers": rows,
             **{f"accuracy_{kind}_{when}": {str(key): value for key, value in shares.items()}
                for kind, cases in findings.accuracy.items() for when, shares in cases.items()}}
 
@@ -223,11 +223,9 @@ def draw_tiles(findings):
 
 
 def draw_codes(findings):
-    """ADC codes, crossbar sums and outputs of the RTL's side against the oracle's."""
-    pairs = [(title, colour, pair) for title, colour, pair in
-             (("ADC codes at DOUT", ANALOGUE, findings.adc), ("crossbar sums c", DIGITAL, findings.sums),
-              ("outputs y", BEFORE, findings.outputs)) if pair is not None and len(pair[0])]
-    figure = Figure(figsize=(3.15 * len(pairs), 2.9))
+    """Crossbar sums and outputs of the RTL against the oracle's."""
+    pairs = (("crossbar sums c", ANALOGUE, findings.sums), ("outputs y", DIGITAL, findings.outputs))
+    figure = Figure(figsize=(4.1 * len(pairs), 3.3))
     for index, (title, colour, (given, wanted)) in enumerate(pairs):
         given, wanted = np.ravel(given), np.ravel(wanted)
         axes = figure.add_subplot(1, len(pairs), index + 1)

@@ -5,6 +5,7 @@ Shape and recipe follow the authors of RM-DLoRA (arXiv 2601.10037 and their code
 set at once. Unlike theirs, pictures are split before they are augmented.
 """
 
+import contextlib
 import dataclasses
 import math
 
@@ -153,6 +154,18 @@ def prepare_task(identities=5, copies=29, seed=0, pictures=None):
     return FaceTask(pictures, split, train, (shrink(images), identity), (shrink(parts["test"][0]), parts["test"][1]))
 
 
+@contextlib.contextmanager
+def one_thread():
+    """Torch on one thread: sums then fall in one order, whatever the machine, and matrices this small gain by it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@one_thread()
 def learn(mixer, task, epochs=300, rate=0.01, report=None):
     """Train every weight of ``mixer`` on ``task.train``; the weights of the last epoch stay.
 
@@ -172,6 +185,7 @@ def learn(mixer, task, epochs=300, rate=0.01, report=None):
             report(epoch, float(loss.detach()))
 
 
+@one_thread()
 def unlearn(mixer, task, forget=2, slot="unlearn", rank=6, epochs=30, rate=0.01, weight=-0.5, seed=0, report=None):
     """Add an adapter of ``rank`` and train it alone until ``mixer`` no longer knows identity ``forget``.
 

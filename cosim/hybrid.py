@@ -1,0 +1,105 @@
+"""The layers of a hybrid network on a board: the oracle's reading of it, and the RTL behind the driver.
+
+Both are backends of `golden.hybrid.HybridNetwork`. They work on boards of the same configuration, programmed in the
+same order, so that both see the same cells and, read for read, the same noise.
+"""
+
+import dataclasses
+
+import numpy as np
+from rmdlora.gen.driver import Shifts
+from rmdlora.golden.hybrid import LayerRun
+from rmdlora.golden.read import read_layer
+
+__all__ = ["BoardRead", "RtlLayers", "first_difference", "program_board"]
+
+
+def program_board(board):
+    """A ``program`` for `golden.hybrid.map_network`: it writes the tiles of ``board`` (`board.Board`)."""
+    def program(targets, tile):
+        tiles = np.arange(tile, tile + len(targets))
+        board.array.program(tiles, targets)
+        return board.array.conductances[tiles].astype(np.int64)
+
+    return program
+
+
+class BoardRead:
+    """A ``read`` for `golden.hybrid`: the oracle's integers for the tiles of ``board``, its read noise included.
+
+    Every call is one read event a vector of each tile it touches, as on the board itself.
+    """
+
+    def __init__(self, board):
+        self.board = board
+
+    def __call__(self, conductances, x, outputs, tile):
+        array, configuration = self.board.array, self.board.configuration
+        tiles = np.arange(tile, tile + len(conductances))
+        noise = None
+        if array.preset.read or any(array.floor):
+            row_tiles = configuration.row_tiles(x.shape[1])
+            volts = np.zeros((len(x), row_tiles * array.rows), dtype=np.int64)
+            volts[:, :x.shape[1]] = configuration.crossbar.step * x
+            volts = volts.reshape(len(x), row_tiles, array.rows).transpose(1, 0, 2)         # (row tiles, n, rows)
+            volts = np.repeat(volts, len(conductances) // row_tiles, axis=0)                # (tiles, n, rows)
+            noise = array.noise(tiles, volts, array.events[tiles].astype(np.int64)).transpose(1, 0, 2)
+        array.events[tiles] += np.uint32(len(x))
+        return read_layer(conductances, x, outputs, configuration, noise)
+
+
+class RtlLayers:
+    """Layers on the RTL: the chip behind ``driver`` (`gen.driver.Driver`), its board's array programmed like
+    ``network``.
+
+    `load` brings adapters and calibration into the chip. Called as a backend, it runs one forward whose `c` comes from
+    the crossbar; the `LayerRun` holds the chip's own counts: its ``cycles``, and ``conversions``, ``tile_reads`` and
+    ``frames`` among what was seen, with ``clocks`` (n, d), the clock since reset at which each `y` left. `sums` reads
+    `c` itself.
+    """
+
+    def __init__(self, driver, network):
+        self.driver = driver
+        self.network = network
+        self.places = {}
+        last = list(network.layers.values())[-1]
+        lanes = driver.lanes
+        self.plain = last.calibration + lanes.groups(last.outputs)      # unit gains, for `sums`
+
+    def load(self):
+        """Load every layer's adapter, gains and offsets, and unit gains behind them."""
+        for name, layer in self.network.layers.items():
+            self.places[name] = dataclasses.replace(self.driver.load_adapter(layer.a, layer.b, layer.adapter),
+                                                    calibration=layer.calibration, tile=layer.tile)
+            self.driver.set_calibration(layer.gain, layer.offset, layer.calibration)
+        widest = max(layer.outputs for layer in self.network.layers.values())
+        self.driver.set_calibration(np.ones(widest, np.int64), np.zeros(widest, np.int64), self.plain)
+
+    def __call__(self, layer, x, active):
+        mask = sum(1 << lane for lane in np.flatnonzero(active).tolist())
+        place = dataclasses.replace(self.places[layer.name], active=mask)
+        return self.run(layer, place, x, Shifts(p=layer.p_shift, u=layer.u_shift, w=layer.w_shift))
+
+    def sums(self, layer, x):
+        """A `LayerRun` whose ``y`` is the crossbar sum `c` as far as an output code holds it: gain 1, no adapter."""
+        place = dataclasses.replace(self.places[layer.name], active=0, calibration=self.plain)
+        return self.run(layer, place, x, Shifts())
+
+    def run(self, layer, place, x, shifts):
+        """One forward, and what the chip counted in it."""
+        before = self.driver.counters()
+        y = self.driver.forward(place, x, shifts=shifts, crossbar=True).astype(np.int64)
+        counts = {name: count - before[name] for name, count in self.driver.counters().items()}
+        seen = {name: counts[name] for name in ("conversions", "tile_reads", "frames")}
+        return LayerRun(layer, x, y, counts["forward"], seen | {"clocks": self.driver.clocks("y")})
+
+
+def first_difference(name, given, wanted, clocks=None):
+    """``(how many elements differ, the first of them in words or None)`` of two integer arrays (n, d)."""
+    off = np.argwhere(given != wanted)
+    if not len(off):
+        return 0, None
+    vector, position = off[0]
+    when = f", at clock {int(clocks[vector, position])} since reset" if clocks is not None else ""
+    return len(off), (f"{name}[{vector}, {position}] is {int(given[vector, position])} from the RTL, "
+                      f"{int(wanted[vector, position])} from the oracle{when}")
