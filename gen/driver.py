@@ -22,7 +22,7 @@ __all__ = ["Driver", "Layer", "OperationFault", "Shifts"]
 
 COUNTERS = {"forward": "CYCLES_FORWARD", "backward": "CYCLES_BACKWARD", "update": "CYCLES_UPDATE", "clocks": "CYCLES",
             "completed": "COMPLETED", "conversions": "CONVERSIONS", "tile_reads": "TILE_READS", "pulses": "PULSES",
-            "frames": "FRAMES"}
+            "frames": "FRAMES", "corrected": "CORRECTED", "uncorrectable": "UNCORRECTABLE"}
 WIDE = ("forward", "backward", "update", "clocks")      # 64 bits: the high half follows the low one
 
 

@@ -179,6 +179,10 @@ REGISTERS = (
     Register("TILE_READS", 0x0A4, "ro", "Tiles read.", whole("count")),
     Register("PULSES", 0x0A8, "ro", "Programming pulses since power-up: RM writes.", whole("count")),
     Register("FRAMES", 0x0AC, "ro", "DAC frames sent.", whole("count")),
+    Register("CORRECTED", 0x0B0, "ro", "Row words read from the buffer that had an element with one flipped bit, since "
+             "mended; 0 without error correction.", whole("count")),
+    Register("UNCORRECTABLE", 0x0B4, "ro", "Row words read from the buffer that had an element with two flipped bits; "
+             "0 without error correction.", whole("count")),
     Register("GENERATOR", 0x100, "rw_port", "State of a rank lane's random generator; writing 0 stores 1.",
              whole("xorshift32 state", reset=1), count=32),
 )

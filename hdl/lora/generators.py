@@ -1,6 +1,6 @@
 """The rank lanes' random generators (xorshift32), several steps a clock."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, ResetSignal, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.formats import xorshift32
@@ -47,7 +47,9 @@ class Generators(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes = self.lanes
-        states = Array(Signal(32, init=1, name=f"generator_{lane}") for lane in range(self.groups * lanes.lanes))
+        # A soft reset, which resets the unit from outside, leaves them; the reset of the clock domain does not.
+        states = Array(Signal(32, init=1, reset_less=True, name=f"generator_{lane}")
+                       for lane in range(self.groups * lanes.lanes))
         m.d.comb += self.port.r_data.eq(states[self.port.lane])
         with m.If(self.port.w_en):
             for lane, state in enumerate(states):
@@ -75,4 +77,6 @@ class Generators(wiring.Component):
             for group in range(self.groups):
                 with m.If(self.advance & trainable[j] & (self.rank_group == group)):
                     m.d.sync += states[group * lanes.lanes + j].eq(new)
+        with m.If(ResetSignal(allow_reset_less=True)):
+            m.d.sync += [state.eq(1) for state in states]
         return m

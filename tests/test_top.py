@@ -1,0 +1,222 @@
+"""The chip as the host sees it: its ports, its bus, operations that may not start, and what a reset leaves."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from rmdlora.cosim.native import NativeLane
+from rmdlora.cosim.transport import LaneFailure
+from rmdlora.gen.driver import Driver, Layer, OperationFault, Shifts
+from rmdlora.gen.verilog import interface
+from rmdlora.golden import lora
+from rmdlora.golden.generator import seed_generators
+from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.registers import OPERATION_QUEUE, Fault, Kind, register, window
+from rmdlora.hdl.pins import BoardPins
+from rmdlora.hdl.top import Chip
+
+TINY = load_configuration("tiny")
+ADAPTER = Layer(inputs=9, outputs=7, rank=5, adapter=4, calibration=2, active=0b11011, trainable=0b01010)
+SHIFTS = Shifts(p=9, u=10, w=20, q=9, dx=10, va=5, vb=6, lra=6, lrb=5, momentum=2)
+
+
+@pytest.fixture(scope="module")
+def lane():
+    """The chip alone, in the native lane."""
+    return NativeLane(TINY)
+
+
+@pytest.fixture
+def driver(lane):
+    """A driver of the chip, just reset."""
+    lane.reset()
+    return Driver(lane, TINY)
+
+
+def codes(seed, bits, *shape):
+    """Random codes of a width, the corners among them."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    values = np.random.default_rng(seed).integers(low, high, shape, endpoint=True)
+    values.flat[0], values.flat[-1] = low, high
+    return values
+
+
+def load(driver, layer, seed=1):
+    """Load a layer with random everything; what was loaded, as `lora.Layer`."""
+    k, d, r = layer.inputs, layer.outputs, layer.rank
+    a, b = codes(seed, 16, r, k), codes(seed + 1, 16, d, r)
+    va, vb = codes(seed + 2, 30, r, k), codes(seed + 3, 30, d, r)
+    gain, offset = codes(seed + 4, 16, d), codes(seed + 5, 24, d)
+    driver.load_adapter(a, b, layer.adapter)
+    driver.load_states(layer, va, vb)
+    driver.set_calibration(gain, offset, layer.calibration)
+    active, trainable = ([bool(mask >> lane & 1) for lane in range(r)] for mask in layer.masks)
+    tensors = (torch.from_numpy(array) for array in (a, b, gain, offset))
+    return lora.Layer(*tensors, torch.tensor(active), torch.tensor(trainable), torch.from_numpy(va),
+                      torch.from_numpy(vb), lora.Shifts(**dataclasses.asdict(SHIFTS)), TINY.formats)
+
+
+def test_the_ports_are_the_boards_and_the_buses_by_name():
+    chip = interface(TINY)
+    names = {port["name"] for port in chip["ports"]}
+    buses = {"s_axil", "s_axis_x", "s_axis_c", "s_axis_g", "m_axis_y", "m_axis_dx"}
+    assert {name.split("__")[0] for name in names if "__" in name} == buses
+    assert {name for name in names if "__" not in name} == {"clk", "rst", "irq", "running", *BoardPins(TINY).members}
+    assert sum(port["bits"] for port in chip["ports"] if port["name"] in BoardPins(TINY).members) == 48
+    stream = {"tdata", "tvalid", "tready", "tlast"}
+    assert {name for name in names if name.startswith("m_axis_y")} == {f"m_axis_y__{signal}" for signal in stream}
+
+
+def test_the_top_level_only_connects():
+    source = Chip.elaborate.__code__
+    assert not {"If", "Elif", "Switch", "FSM", "Case"} & set(source.co_names)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("nearest", [False, True])
+def test_operations_give_what_the_oracle_says_and_count_their_cycles(driver, lane, seed, nearest):
+    expected = load(driver, ADAPTER, seed)
+    n, k, d, r = 5, ADAPTER.inputs, ADAPTER.outputs, ADAPTER.rank
+    x, c, g = codes(seed, 8, n, k), codes(seed, 20, n, d), codes(seed, 16, n, d)
+    driver.seed(seed, r)
+    driver.clear_counters()
+    before = lane.running_clocks
+    y = driver.forward(ADAPTER, x, c, SHIFTS)
+    assert driver.moved["y"].lasts.tolist() == [False] * (len(driver.moved["y"].lasts) - 1) + [True]
+    dx = driver.backward(ADAPTER, x, g, SHIFTS)
+    assert driver.moved["dx"].lasts.tolist() == [False] * (len(driver.moved["dx"].lasts) - 1) + [True]
+    driver.update(ADAPTER, SHIFTS, nearest)
+
+    tensors = [torch.from_numpy(array) for array in (x, c, g)]
+    expected_y, p = lora.forward(expected, *tensors[:2])
+    expected_dx, _, va, vb = lora.backward(expected, tensors[0], p, tensors[2])
+    expected = dataclasses.replace(expected, va=va, vb=vb)
+    generators = None if nearest else seed_generators(seed, r, "cpu")
+    a, b, va, vb, generators = lora.update(expected, generators)
+    assert np.array_equal(y, expected_y)
+    assert np.array_equal(dx, expected_dx)
+    for found, right in zip((*driver.read_adapter(ADAPTER), *driver.read_states(ADAPTER)), (a, b, va, vb), strict=True):
+        assert np.array_equal(found, right)
+    if not nearest:
+        assert driver.read_generators(r).tolist() == generators.tolist()
+    counts = driver.counters()
+    pipeline = TINY.pipeline
+    assert counts["forward"] == pipeline.forward(n, k, d, r)
+    assert counts["backward"] == pipeline.backward(n, k, d, r)
+    assert counts["update"] == pipeline.update(k, d, r)
+    assert counts["completed"] == 3
+    assert lane.running_clocks - before == sum(counts[kind] for kind in ("forward", "backward", "update"))
+
+
+def test_an_illegal_operation_never_starts_and_says_why(driver, lane):
+    load(driver, ADAPTER)
+    rules = {
+        Fault.SIZE: {"inputs": TINY.geometry.max_inputs + 1}, Fault.SPACE: {"adapter": TINY.sram.words - 3},
+        Fault.MASK: {"trainable": 0b100}, Fault.SHIFT: {"va": 48}, Fault.CHUNK: {"vectors": 1}, Fault.KIND: {"kind": 3}}
+    legal = {**dataclasses.asdict(ADAPTER), **dataclasses.asdict(SHIFTS), "kind": Kind.BACKWARD, "vectors": 1,
+             "crossbar": 0, "nearest": 0}
+    before = lane.running_clocks
+    for count, (code, broken) in enumerate(rules.items(), 1):
+        driver.start({**legal, **broken}, 1000)
+        with pytest.raises(OperationFault) as caught:
+            driver.wait_for_end(1000)
+        assert caught.value.code == code
+        assert driver.counters()["completed"] == count
+    driver.start({**legal, "kind": Kind.FORWARD, "crossbar": 1}, 1000)      # no board here: its start-up fails
+    with pytest.raises(OperationFault, match="board"):
+        driver.wait_for_end(1000)
+    assert lane.running_clocks == before
+    assert driver.counters()["forward"] == 0
+    load(driver, ADAPTER)
+    driver.forward(ADAPTER, codes(1, 8, 2, ADAPTER.inputs))     # and it still works
+
+
+def test_the_first_fault_stays_and_the_interrupt_with_it(driver, lane):
+    fault, interrupt = register("FAULT"), register("INTERRUPT")
+    layer = dataclasses.asdict(ADAPTER)
+    for broken in ({"inputs": 0}, {"kind": 3}):
+        driver.start({**layer, **dataclasses.asdict(SHIFTS), "kind": Kind.UPDATE, "vectors": 1, "crossbar": 0,
+                      "nearest": 0, **broken}, 1000)
+    lane.advance(200)
+    assert lane.read(fault.address) == Fault.SIZE
+    assert interrupt.unpack(lane.read(interrupt.address)) == {"done": 1, "fault": 1}
+    lane.run_until_high("irq", 1)
+    lane.write(register("INTERRUPT_ENABLE").address, 0)
+    with pytest.raises(LaneFailure):
+        lane.run_until_high("irq", 50)
+    lane.write(fault.address, 0xFFFFFFFF)
+    lane.write(interrupt.address, 0xFFFFFFFF)
+    assert (lane.read(fault.address), lane.read(interrupt.address)) == (0, 0)
+
+
+def stuck_operation(driver, layer):
+    """A forward that waits for operands that nobody sends."""
+    return {**dataclasses.asdict(layer), **dataclasses.asdict(SHIFTS), "kind": Kind.FORWARD, "vectors": 2,
+            "crossbar": 0, "nearest": 0}
+
+
+def test_a_full_queue_answers_with_an_error_and_a_soft_reset_empties_it(driver, lane):
+    expected = load(driver, ADAPTER)
+    driver.seed(5, ADAPTER.rank)
+    status, start = register("STATUS"), register("OP_START").address
+    driver.start(stuck_operation(driver, ADAPTER), 1000)
+    lane.advance(200)                   # it runs, the next one is checked, the rest fill the queue
+    for _ in range(OPERATION_QUEUE + 1):
+        lane.write(start, 1)
+        lane.advance(100)
+    with pytest.raises(LaneFailure, match="SLVERR"):
+        lane.write(start, 1)
+    waiting = status.unpack(lane.read(status.address))
+    assert (waiting["busy"], waiting["queued"]) == (1, OPERATION_QUEUE + 1)
+    assert lane.read(register("COMPLETED").address) == 0
+
+    driver.soft_reset()
+    lane.advance(10)
+    idle = status.unpack(lane.read(status.address))
+    assert (idle["busy"], idle["queued"]) == (0, 0)
+    assert lane.read(register("OP_INPUTS").address) == ADAPTER.inputs
+    assert driver.read_generators(ADAPTER.rank).tolist() == seed_generators(5, ADAPTER.rank, "cpu").tolist()
+    a, b = driver.read_adapter(ADAPTER)
+    assert np.array_equal(a, expected.a) and np.array_equal(b, expected.b)
+    x, c = codes(3, 8, 4, ADAPTER.inputs), codes(4, 20, 4, ADAPTER.outputs)
+    assert np.array_equal(driver.forward(ADAPTER, x, c, SHIFTS),
+                          lora.forward(expected, torch.from_numpy(x), torch.from_numpy(c))[0])
+
+
+def test_a_reset_puts_the_generators_back(driver, lane):
+    driver.seed(5, 8)
+    lane.reset()
+    assert driver.read_generators(8).tolist() == [1] * 8
+
+
+def test_the_host_reaches_the_memories_while_an_operation_waits(driver, lane):
+    load(driver, ADAPTER)
+    driver.start(stuck_operation(driver, ADAPTER), 1000)
+    lane.advance(100)
+    other = dataclasses.replace(ADAPTER, adapter=300)
+    a, b = codes(8, 16, other.rank, other.inputs), codes(9, 16, other.outputs, other.rank)
+    driver.load_adapter(a, b, other.adapter)
+    assert all(np.array_equal(*pair) for pair in zip(driver.read_adapter(other), (a, b), strict=True))
+    assert lane.read(register("COMPLETED").address) == 0
+    driver.soft_reset()
+
+
+def test_clocks_are_counted_from_reset_and_from_a_clear(driver, lane):
+    first = driver.counters()["clocks"]
+    assert abs(first - lane.cycles) < 100
+    lane.advance(1000)
+    assert driver.counters()["clocks"] >= first + 1000
+    driver.clear_counters()
+    assert driver.counters()["clocks"] < 100
+
+
+def test_what_lies_nowhere_is_an_error_on_the_bus(lane, driver):
+    weights = window("weights")
+    elements = TINY.sram.words * TINY.lora.row_elements
+    for address in (0x7C, 0x3FC, weights.address + weights.stride * elements):
+        with pytest.raises(LaneFailure, match="SLVERR"):
+            lane.read(address)
+    with pytest.raises(LaneFailure, match="SLVERR"):
+        lane.write(register("IDENTITY").address, 0)
+    assert lane.read(register("IDENTITY").address) == register("IDENTITY").pack()
