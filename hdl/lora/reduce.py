@@ -41,7 +41,9 @@ def scale(m, value, gain, width, enables, name):
     registers, and an adder behind them joins the parts.
     """
     cut = WIDEST_OPERAND - 1
-    parts = [value] if len(value) <= WIDEST_OPERAND else [Cat(value[:cut], C(0, 1)).as_signed(), value[cut:].as_signed()]
+    parts = [value]
+    if len(value) > WIDEST_OPERAND:
+        parts = [Cat(value[:cut], C(0, 1)).as_signed(), value[cut:].as_signed()]
     terms = [part * gain for part in parts]
     for stage, enable in enumerate(enables):
         if stage == MULTIPLY - 1 and len(terms) == 2:
@@ -57,10 +59,10 @@ def scale(m, value, gain, width, enables, name):
 class RankSums(wiring.Component):
     """`p` and `q`: products summed over the rows of a slot and then over the slots of a pass, requantised.
 
-    A pass runs all rank groups side by side, so each has an accumulator. ``slot`` accompanies the ``products``; a
-    result (``vectors x lanes`` codes, element ``v * lanes + j``; 0 in inactive lanes) leaves `latency` clocks after
-    the last slot of its sum, with that slot in ``slot_o`` and ``valid``. ``active``: the mask over all rank lanes;
-    ``plan``: p_shift or q_shift.
+    A pass runs all rank groups side by side, so each has an accumulator. ``slot`` comes a clock before its
+    ``products``; a result (``vectors x lanes`` codes, element ``v * lanes + j``; 0 in inactive lanes) leaves `latency`
+    clocks after the last products of its sum, with their slot in ``slot_o`` and ``valid``. ``active``: the mask over
+    all rank lanes; ``one_group``: they are of one rank group; ``plan``: p_shift or q_shift.
     """
 
     def __init__(self, configuration):
@@ -69,7 +71,7 @@ class RankSums(wiring.Component):
         self.width = formats.reduction(max(geometry.max_inputs, geometry.max_outputs))
         self.round = RoundShift(lanes.vectors * lanes.lanes, self.width)
         super().__init__({
-            "slot": In(slot_layout(configuration)), "active": In(32), "plan": In(ShiftPlan),
+            "slot": In(slot_layout(configuration)), "active": In(32), "one_group": In(1), "plan": In(ShiftPlan),
             "products": In(data.ArrayLayout(signed(formats.product), lanes.multipliers)),
             "o": Out(data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)),
             "slot_o": Out(slot_layout(configuration)), "valid": Out(1)})
@@ -84,7 +86,8 @@ class RankSums(wiring.Component):
         lanes, formats = self.configuration.lora, self.configuration.formats
         tree = self.configuration.pipeline.row_tree
         m.submodules.round = rounder = self.round
-        slots = follow(m, self.slot, self.latency)
+        coming, *slots = follow(m, self.slot, 1 + self.latency)
+        next_added = [coming, *slots][tree]
         enables = [is_pass(slot, Pass.DOWN, Pass.SUM) for slot in slots]
         added, done = slots[tree], slots[-2]
         groups = lanes.rank_groups(self.configuration.geometry.max_rank)
@@ -96,8 +99,13 @@ class RankSums(wiring.Component):
                 total = add_tree(m, [self.products[(v * lanes.rows + w) * lanes.lanes + j] for w in range(lanes.rows)],
                                  self.width, enables, f"sum_{index}")
                 running = Array(Signal(signed(self.width), name=f"running_{index}_{group}") for group in range(groups))
+                so_far = Mux(added.first, 0, running[0])
+                if groups > 1:      # chosen a clock ahead: the slot before is another group's, or there is but one
+                    chosen = Signal(signed(self.width), name=f"chosen_{index}")
+                    m.d.sync += chosen.eq(Mux(next_added.first, 0, running[next_added.rank_group]))
+                    so_far = Mux(self.one_group, so_far, chosen)
                 grown = Signal(signed(self.width), name=f"grown_{index}")
-                m.d.comb += grown.eq(total + Mux(added.first, 0, running[added.rank_group]))
+                m.d.comb += grown.eq(total + so_far)
                 with m.If(enables[tree]):
                     m.d.sync += [running[added.rank_group].eq(grown), rounder.i[index].eq(grown)]
                 lane_active = self.active.word_select(done.rank_group, lanes.lanes)[j]

@@ -43,7 +43,7 @@ class Schedule(wiring.Component):
         stores, single_port = lanes.stores, self.configuration.sram.single_port
         current, slot = self.current, self.slot
 
-        group = Signal.like(slot.group)
+        group, groups_left = Signal.like(slot.group), Signal.like(slot.group)
         rank_group = Signal.like(slot.rank_group)
         address = Signal.like(slot.address)
         first_group, first_rank_group = Signal(), Signal()
@@ -73,8 +73,8 @@ class Schedule(wiring.Component):
                          first_rank_group.eq(last_rank_group),
                          last_rank_group.eq(Mux(last_rank_group, 0, rank_group + 1) == current.last_rank_group)]
             with m.If(last_rank_group):
-                m.d.sync += [group.eq(group + 1), first_group.eq(0), last_group.eq(
-                    group + 1 == Mux(slot.in_b, current.last_output_group, current.last_input_group))]
+                m.d.sync += [group.eq(group + 1), first_group.eq(0),
+                             groups_left.eq(groups_left - 1), last_group.eq(groups_left == 1)]
                 with m.If(last_group):
                     m.d.sync += filling.eq(1)
 
@@ -84,10 +84,10 @@ class Schedule(wiring.Component):
             m.d.sync += [group.eq(0), rank_group.eq(0), filling.eq(0), first_group.eq(1), first_rank_group.eq(1),
                          last_rank_group.eq(plan.last_rank_group == 0),
                          due.eq(Mux(least > 2, least - 2, 0)), long_enough.eq(least <= 1)]
-            if region == "A":
-                m.d.sync += [address.eq(plan.a_base), last_group.eq(plan.last_input_group == 0)]
-            elif region == "B":
-                m.d.sync += [address.eq(plan.b_base), last_group.eq(plan.last_output_group == 0)]
+            if region is not None:
+                base = {"A": plan.a_base, "B": plan.b_base}[region]
+                last = {"A": plan.last_input_group, "B": plan.last_output_group}[region]
+                m.d.sync += [address.eq(base), groups_left.eq(last), last_group.eq(last == 0)]
 
         step = Signal()     # of single-port memories: which of the even and the odd row words may go out
         if single_port:

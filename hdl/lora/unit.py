@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.registers import Kind
+from rmdlora.golden.spec.timing import HAND_OVER
 
 from ..arithmetic import ShiftPlan
 from ..buffer import RowPort
@@ -22,6 +23,8 @@ from .state import StateSums
 from .update import Update
 
 __all__ = ["LoraUnit"]
+
+UNTOLD = 3      # result beats that `Schedule.room`, a register, does not yet know of
 
 
 class LoraUnit(wiring.Component):
@@ -56,7 +59,7 @@ class LoraUnit(wiring.Component):
         self.p_codes = Bank(codes, rank_groups << (lanes.stores - 1).bit_length(), single_port, pair=True)
         self.q_codes = Bank(codes, rank_groups << 1, single_port, pair=True)
         self.results = Results(data.ArrayLayout(signed(formats.output), beat),
-                               1 << (configuration.pipeline.row_result + 4).bit_length(), single_port)
+                               1 << (configuration.pipeline.row_result + HAND_OVER + UNTOLD).bit_length(), single_port)
 
         def beats(bits):
             return stream.Signature(data.ArrayLayout(signed(bits), beat))
@@ -155,10 +158,12 @@ class LoraUnit(wiring.Component):
             return ShiftPlan.decode(m, shift, rounder.shift_limit)
 
         products = slots[pipeline.product]
+        m.d.sync += rank_sums.one_group.eq(schedule.current.last_rank_group == 0)
         m.d.comb += [
             multipliers.slot.eq(operands), multipliers.weights.eq(rows.weights),
             multipliers.row_operand.eq(row_operand), multipliers.rank_operand.eq(rank_operand),
-            rank_sums.slot.eq(products), rank_sums.products.eq(multipliers.o), rank_sums.active.eq(operation.active),
+            rank_sums.slot.eq(slots[pipeline.product - 1]), rank_sums.products.eq(multipliers.o),
+            rank_sums.active.eq(operation.active),
             rank_sums.plan.eq(plan_shift(Mux(forward, operation.p, operation.q), rank_sums.round)),
             row_sums.slot.eq(products), row_sums.products.eq(multipliers.o),
             row_sums.plan.eq(plan_shift(Mux(forward, operation.u, operation.dx), row_sums.round)),
@@ -184,23 +189,27 @@ class LoraUnit(wiring.Component):
             rows.write_address.eq(Mux(update.valid, update.slot_o.address, state_sums.slot_o.address)),
             rows.new_weights.eq(update.new_weights),
             rows.new_states.eq(Mux(update.valid, update.new_states, state_sums.o))]
-        writes_left = Cat(
-            *(is_pass(slot, Pass.OUTER_A, Pass.OUTER_B) for slot in slots[1:pipeline.state_result]),
-            *(is_pass(slot, Pass.UPDATE) for slot in slots[1:pipeline.update_result])).any()
-        m.d.comb += rows.settled.eq(~writes_left & ~update.valid & ~state_sums.valid)
+
+        def writes(but):
+            """Whether a slot on its way is going to write its row word, ``but`` for those ``but`` clocks before it."""
+            return Cat(*(is_pass(slot, Pass.OUTER_A, Pass.OUTER_B) for slot in slots[:pipeline.state_result - but]),
+                       *(is_pass(slot, Pass.UPDATE) for slot in slots[:pipeline.update_result - but])).any()
+
+        writes_left = Signal()      # registers, told a clock ahead: a slot takes part from the clock after its issue
+        m.d.sync += [writes_left.eq(writes(1)), rows.settled.eq(~writes(0))]
 
         # Results: a slot that makes a beat goes out only when there is room for it.
         m.submodules.results = results = self.results
-        outstanding = Signal(range(results.bank.depth + 1))
-        promised = is_pass(issued, Pass.UP, Pass.SPREAD) & issued.last
+        outstanding, promised = Signal(range(results.bank.depth + 1)), Signal()
         handed = results.o.valid & results.o.ready
-        m.d.sync += outstanding.eq(outstanding + promised - handed)
+        m.d.sync += [promised.eq(is_pass(issued, Pass.UP, Pass.SPREAD) & issued.last),
+                     outstanding.eq(outstanding + promised - handed),
+                     schedule.room.eq(outstanding <= results.bank.depth - UNTOLD)]
         m.d.comb += [
-            schedule.room.eq(outstanding != results.bank.depth),
             results.write.eq(row_sums.valid), results.beat.eq(row_sums.o),
             self.y.payload.eq(results.o.payload), self.dx.payload.eq(results.o.payload),
             self.y.valid.eq(results.o.valid & forward), self.dx.valid.eq(results.o.valid & ~forward),
             results.o.ready.eq(Mux(forward, self.y.ready, self.dx.ready)),
-            schedule.ended.eq(~writes_left & (outstanding == handed)),
+            schedule.ended.eq(~writes_left & ~promised & (outstanding == handed)),
             self.done.eq(schedule.draining & schedule.ended)]
         return m
