@@ -247,13 +247,16 @@ class World:
             if ready and valid:
                 self.results[name].append([payload[index] for index in range(size)])
 
-    def simulate(self, test):
+    def simulate(self, test, *others):
+        """Run ``test``, the streams and ``others`` in the background."""
         simulator = Simulator(self.bench)
         simulator.add_clock(10e-9)
         for name in self.queues:
             simulator.add_testbench(functools.partial(self.source, name=name), background=True)
         for name in self.results:
             simulator.add_testbench(functools.partial(self.sink, name=name), background=True)
+        for other in others:
+            simulator.add_testbench(other, background=True)
 
         async def whole(ctx):
             await test(ctx)
