@@ -5,18 +5,23 @@ import dataclasses
 import pytest
 from rmdlora.golden.spec.configuration import load_configuration, named_configurations
 from rmdlora.golden.spec.geometry import Lanes
-from rmdlora.golden.spec.timing import HAND_OVER, Pipeline
+from rmdlora.golden.spec.timing import HAND_OVER, SHIFT, Pipeline
 
 
 def issue_backward(pipeline, vectors, inputs, outputs, rank):
-    """Slots of a backward, issued pass by pass; no outer product may start before its `q` is there."""
+    """Slots of a backward, issued pass by pass; no outer product may start before its `q` is there, nor, with memories
+    of one port, out of step with the row words: A's from 0 on, then B's."""
     lanes = pipeline.lanes
+
+    def wait_for_step(slot, row_word):
+        return slot + (slot - row_word) % 2 if pipeline.single_port else slot
+
     groups = lanes.rank_groups(rank)
     a, b = lanes.groups(inputs) * groups, lanes.groups(outputs) * groups
     gap = max(0, pipeline.turnaround - min(b, 2 * a))
     sum_end, slot = b, max(b, gap)
     for block in range(lanes.blocks(vectors)):
-        slot += b                                   # outer b
+        slot = wait_for_step(slot, a) + b           # outer b
         own_sum_end = sum_end
         if block == lanes.blocks(vectors) - 1:
             slot += gap                             # wait
@@ -24,14 +29,16 @@ def issue_backward(pipeline, vectors, inputs, outputs, rank):
             sum_end = slot + b                      # sum of the next block
             slot += max(b, gap)
         assert slot - own_sum_end >= pipeline.turnaround
-        slot += a + a                               # outer a, spread
+        slot = wait_for_step(slot, 0) + a + a       # outer a, spread
     return slot
 
 
+@pytest.mark.parametrize("kind", [{}, {"single_port": True}, {"single_port": True, "secded": True}], ids=str)
 @pytest.mark.parametrize("lanes", [Lanes(1, 1), Lanes(2, 2, 2), Lanes(4, 4), Lanes(8, 8), Lanes(4, 16, 1, 16)], ids=str)
-def test_slots_of_an_operation_are_those_of_its_passes(lanes):
-    pipeline = Pipeline(lanes)
-    for vectors, inputs, outputs, rank in ((1, 1, 1, 1), (3, 40, 50, 6), (5, 200, 100, 16), (2, 1, 300, 4)):
+def test_slots_of_an_operation_are_those_of_its_passes(lanes, kind):
+    pipeline = Pipeline(lanes, **kind)
+    for vectors, inputs, outputs, rank in ((1, 1, 1, 1), (3, 40, 50, 6), (5, 200, 100, 16), (2, 1, 300, 4),
+                                           (4, 3, 2, 1), (4, 2, 3, 1), (4, 33, 40, 1), (4, 40, 33, 1)):
         groups = lanes.rank_groups(rank)
         a, b = lanes.groups(inputs) * groups, lanes.groups(outputs) * groups
         blocks = lanes.blocks(vectors)
@@ -72,19 +79,33 @@ def test_more_work_never_takes_fewer_cycles(name):
                 assert costs == sorted(costs)
 
 
+@pytest.mark.parametrize("single_port", [False, True])
 @pytest.mark.parametrize(("name", "layers", "vectors"), [
     ("face", [(32, 20, 6), (20, 32, 6), (6, 20, 6), (32, 20, 8), (20, 32, 8), (6, 20, 8)], 64),
     ("speaker", [(512, 140, 8), (512, 512, 8), (512, 140, 16), (512, 512, 16)], 16),
     ("image", [(3072, 768, 4), (768, 3072, 4), (3072, 768, 8), (768, 3072, 8)], 16)])
-def test_a_tasks_layers_keep_its_multipliers_busy(name, layers, vectors):
+def test_a_tasks_layers_keep_its_multipliers_busy(name, layers, vectors, single_port):
     configuration = load_configuration(name)
+    pipeline = dataclasses.replace(configuration.pipeline, single_port=single_port)
     for d, k, r in layers:
         products = vectors * r * (d + k)
-        forward, backward, update = configuration.pipeline.run(vectors, k, d, r, batch=vectors)
+        forward, backward, update = pipeline.run(vectors, k, d, r, batch=vectors)
         assert products / (configuration.lora.multipliers * forward) >= 0.95, (d, k, r)
         chunks = len(list(configuration.pipeline.chunks(vectors, vectors)))
         assert chunks == -(-vectors // configuration.lora.chunk)
         assert 2 * products / (configuration.lora.multipliers * (backward + update)) >= 0.90, (d, k, r)
+
+
+@pytest.mark.parametrize("secded", [False, True])
+@pytest.mark.parametrize("vectors", [1, 2, 4, 8, 16])
+def test_row_words_in_memories_of_one_port_are_read_and_written_an_odd_number_of_clocks_apart(vectors, secded):
+    pipeline = Pipeline(Lanes(vectors=vectors), single_port=True, secded=secded)
+    read_states_outer = pipeline.product + SHIFT - pipeline.memory
+    assert (pipeline.state_result - read_states_outer) % 2 == 1
+    assert pipeline.update_result % 2 == 1              # state: read with the slot
+    assert (pipeline.update_result - SHIFT) % 2 == 1    # weights
+    dual = dataclasses.replace(pipeline, single_port=False)
+    assert pipeline.state_result - dual.state_result in (0, 1) and pipeline.update_result - dual.update_result in (0, 1)
 
 
 def test_latencies_follow_the_lanes():
