@@ -65,7 +65,8 @@ same bytes; a file that stands already is left alone."""
 
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
 # imported when the command is the one asked for
-APART = {"demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle")}
+APART = {"bench": ("run_bench", "measure what the design reaches"),
+         "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle")}
 
 
 class Parser(argparse.ArgumentParser):

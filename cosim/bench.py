@@ -1,0 +1,81 @@
+"""`rmdlora bench NAME`: measures, prints a table, and writes the figures as one flat JSON object."""
+
+import json
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rmdlora.gen.files import write_when_changed
+
+__all__ = ["ABOUT", "BENCHES", "add_arguments", "run_bench"]
+
+ABOUT = """\
+Measure, and print what was measured on. `lora`: the share of the multipliers' clocks used on the layers of the three
+tasks, by the chip's own counters. `oracle`: the bit-exact oracle's time over a float32 layer's, interleaved in one run.
+
+example:
+  rmdlora bench lora --json lora.json --plot lora.svg"""
+
+
+def add_arguments(command):
+    """Tell an argument parser what `rmdlora bench` takes."""
+    command.add_argument("what", choices=sorted(BENCHES), help="what to measure")
+    command.add_argument("--json", metavar="FILE", help="write the figures as one flat JSON object")
+    command.add_argument("--sweep", action="store_true", help="lora: rank 1 to 32 and other sizes as well")
+    command.add_argument("--plot", metavar="FILE", help="lora: draw the sweep's curve over rank (.svg or .png)")
+
+
+def percent(share):
+    """A share as text."""
+    return f"{100 * share:.2f} %"
+
+
+def bench_lora(arguments, advance, console):
+    """Shares of the multipliers' clocks used, by the chip's counters."""
+    from .measure import lora
+
+    shares = lora.measure_layers(advance=advance)
+    figures = lora.summarise(shares)
+    sweep = lora.measure_sweep(advance=advance) if arguments.sweep or arguments.plot else []
+    for title, rows in (("Layers of the three tasks", shares), ("Sweep", sweep)):
+        if rows:
+            table = Table(title=f"{title}: multiplier clocks used / offered", title_justify="left")
+            for column in ("configuration", "d x k", "rank", "n", "forward", "limit", "backward + update", "limit"):
+                table.add_column(column, justify="left" if column == "configuration" else "right")
+            for row in rows:
+                table.add_row(row.configuration, f"{row.outputs} x {row.inputs}", str(row.rank), str(row.vectors),
+                              percent(row.forward), percent(row.forward_limit), percent(row.train),
+                              percent(row.train_limit))
+            console.print(table)
+    if arguments.plot:
+        lora.plot_sweep(sweep, arguments.plot)
+        console.print(f"{arguments.plot}: the curve over rank")
+    return figures | {f"{share.configuration}_{share.outputs}x{share.inputs}_r{share.rank}_n{share.vectors}_{key}": value
+                      for share in (*shares, *sweep) for key, value in share._asdict().items()
+                      if key not in ("configuration", "outputs", "inputs", "rank", "vectors")}
+
+
+def bench_oracle(arguments, advance, console):
+    """The oracle beside a float32 layer."""
+    from .measure.oracle import measure_oracle
+
+    advance("oracle and float layer in turn")
+    figures = measure_oracle()
+    console.print(f"oracle {1e3 * figures['oracle_seconds']:.1f} ms, float32 {1e3 * figures['float_seconds']:.1f} ms, "
+                  f"ratio {figures['oracle_over_float']:.2f} ({figures['layers']}, batch {figures['batch']})")
+    return figures
+
+
+BENCHES = {"lora": bench_lora, "oracle": bench_oracle}
+
+
+def run_bench(arguments):
+    """Measure what ``arguments.what`` names; progress goes to standard error."""
+    console, errors = Console(), Console(stderr=True)
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=errors,
+                  transient=True) as progress:
+        task = progress.add_task(f"bench {arguments.what}")
+        figures = BENCHES[arguments.what](arguments, lambda text: progress.update(task, description=text), console)
+    if arguments.json:
+        write_when_changed(arguments.json, json.dumps(figures, indent=1) + "\n")
+    return 0
