@@ -51,9 +51,10 @@ class AxiLiteSlave(wiring.Component):
     """Turns AXI4-Lite transactions into accesses, one at a time, reads and writes in turn where both wait.
 
     A write needs all four byte strobes: an address that is no multiple of 4 and a partial write are answered SLVERR and
-    go no further, as is an access that ends in ``error``. Every channel is registered both ways. With an access port
-    that is always ready, a response comes 2 clocks after the handshake of its address (and data), and a transaction is
-    taken every 2 clocks. ``awprot`` and ``arprot`` are ignored.
+    go no further, as is an access that ends in ``error``; what an error reads is meaningless. Every channel is
+    registered both ways, and so is ``access``. With an access port that is always ready, a response comes 3 clocks
+    after the handshake of its address (and data), and a transaction is taken every 2 clocks. ``awprot`` and ``arprot``
+    are ignored.
 
     Parameters
     ----------
@@ -75,20 +76,15 @@ class AxiLiteSlave(wiring.Component):
         write_address, write_here = Signal.like(axi.awaddr), Signal()
         word, strobes, word_here = Signal(32), Signal(4), Signal()
         read_address, read_here = Signal.like(axi.araddr), Signal()
-        write_waits, read_waits = Signal(), Signal()
-        waiting, was_write = Signal(), Signal()     # an access goes on since an earlier clock; what the latest one was
-        writing, refused, finished, response = Signal(), Signal(), Signal(), Signal(2)
+        write_waits, read_waits, writing = Signal(), Signal(), Signal()
+        busy, refused, finished = Signal(), Signal(), Signal()      # one transaction is under way, and not to be done
 
         m.d.comb += [
             axi.awready.eq(~write_here), axi.wready.eq(~word_here), axi.arready.eq(~read_here),
-            write_waits.eq(write_here & word_here & ~axi.bvalid), read_waits.eq(read_here & ~axi.rvalid),
-            writing.eq(Mux(waiting, was_write, write_waits & ~(read_waits & was_write))),
-            access.address.eq(Mux(writing, write_address, read_address)),
-            access.write.eq(writing), access.w_data.eq(word),
-            refused.eq((access.address[:2] != 0) | (writing & ~strobes.all())),
-            access.valid.eq((write_waits | read_waits) & ~refused),
-            finished.eq((write_waits | read_waits) & (refused | access.ready)),
-            response.eq(Mux(refused | access.error, SLVERR, OKAY))]
+            write_waits.eq(write_here & word_here & (~axi.bvalid | axi.bready)),
+            read_waits.eq(read_here & (~axi.rvalid | axi.rready)),
+            writing.eq(write_waits & ~(read_waits & access.write)),
+            access.valid.eq(busy & ~refused), finished.eq(busy & (refused | access.ready))]
 
         with m.If(axi.awvalid & axi.awready):
             m.d.sync += [write_address.eq(axi.awaddr), write_here.eq(1)]
@@ -101,14 +97,19 @@ class AxiLiteSlave(wiring.Component):
         with m.If(axi.rready):
             m.d.sync += axi.rvalid.eq(0)
 
-        m.d.sync += waiting.eq(access.valid & ~access.ready)
-        with m.If(write_waits | read_waits):
-            m.d.sync += was_write.eq(writing)
-        with m.If(finished & writing):
-            m.d.sync += [write_here.eq(0), word_here.eq(0), axi.bvalid.eq(1), axi.bresp.eq(response)]
-        with m.If(finished & ~writing):
-            m.d.sync += [read_here.eq(0), axi.rvalid.eq(1), axi.rresp.eq(response),
-                         axi.rdata.eq(Mux(refused | access.error, 0, access.r_data))]
+        with m.If(~busy & writing):
+            m.d.sync += [busy.eq(1), access.write.eq(1), access.address.eq(write_address), access.w_data.eq(word),
+                         refused.eq(write_address[:2].any() | ~strobes.all()), write_here.eq(0), word_here.eq(0)]
+        with m.Elif(~busy & read_waits):
+            m.d.sync += [busy.eq(1), access.write.eq(0), access.address.eq(read_address),
+                         refused.eq(read_address[:2].any()), read_here.eq(0)]
+        response = Mux(refused | access.error, SLVERR, OKAY)
+        with m.If(finished):
+            m.d.sync += busy.eq(0)
+            with m.If(access.write):
+                m.d.sync += [axi.bvalid.eq(1), axi.bresp.eq(response)]
+            with m.Else():
+                m.d.sync += [axi.rvalid.eq(1), axi.rresp.eq(response), axi.rdata.eq(access.r_data)]
         return m
 
 

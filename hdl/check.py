@@ -82,7 +82,10 @@ class OperationCheck(wiring.Component):
         rows_left, tiles = Signal(16), Signal(33)   # tiles: added up by shift and add
         addend, step = Signal(32), Signal(range(17))
         broken = Signal(len(Fault.NAMES))           # bit: a rule of that code is broken
-        fits = Signal(3)                            # adapter, calibration, tiles end inside their memories
+        output_groups = Signal(17)
+        ends = [Signal(33, name=f"end_{name}") for name in ("adapter", "calibration", "tiles")]
+        limits = (configuration.sram.words, configuration.calibration_words, configuration.crossbar.arrays)
+        fits = Signal(3)                            # each of them ends inside its memory
 
         def ceil_shift(count, by):
             return (count + (by - 1)) >> (by.bit_length() - 1)
@@ -103,10 +106,14 @@ class OperationCheck(wiring.Component):
                     m.next = "Count groups"
 
             with m.State("Count groups"):
-                m.d.comb += [row_tiles.start.eq(1), column_tiles.start.eq(1)]
                 m.d.sync += [rank_groups.eq(ceil_shift(operation.rank, lanes.lanes)), words.eq(0), step.eq(16),
-                             both_groups.eq(ceil_shift(operation.inputs, lanes.rows)
-                                            + ceil_shift(operation.outputs, lanes.rows))]
+                             both_groups.eq(ceil_shift(operation.inputs, lanes.rows)),
+                             output_groups.eq(ceil_shift(operation.outputs, lanes.rows))]
+                m.next = "Add groups"
+
+            with m.State("Add groups"):
+                m.d.comb += [row_tiles.start.eq(1), column_tiles.start.eq(1)]
+                m.d.sync += both_groups.eq(both_groups + output_groups)
                 m.next = "Multiply words, divide into tiles"
 
             with m.State("Multiply words, divide into tiles"):
@@ -124,15 +131,16 @@ class OperationCheck(wiring.Component):
                     m.next = "Measure"
 
             with m.State("Measure"):
-                groups = ceil_shift(operation.outputs, lanes.rows)
-                m.d.sync += fits.eq(Cat(
-                    operation.adapter + words <= configuration.sram.words,
-                    operation.calibration + groups <= configuration.calibration_words,
-                    operation.tile + tiles <= configuration.crossbar.arrays))
+                m.d.sync += [ends[0].eq(operation.adapter + words), ends[1].eq(operation.calibration + output_groups),
+                             ends[2].eq(operation.tile + tiles)]
+                m.next = "Compare"
+
+            with m.State("Compare"):
+                m.d.sync += fits.eq(Cat(end <= limit for end, limit in zip(ends, limits, strict=True)))
                 m.next = "Weigh"
 
             with m.State("Weigh"):
-                past_rank = ~((1 << operation.rank[:6]) - 1)[:32]
+                past_rank = Cat(operation.rank[:6] <= lane for lane in range(len(operation.active)))
                 sizes = [beyond(operation.inputs, geometry.max_inputs), beyond(operation.outputs, geometry.max_outputs),
                          beyond(operation.rank, geometry.max_rank),
                          (operation.vectors == 0) & (operation.kind != Kind.UPDATE)]
