@@ -9,8 +9,8 @@ needs, beside the chip's Verilog,
 * the files of `sources`, the SystemVerilog ones in the order given (a package comes first);
 * the module's parameters, `parameters`;
 * Verilator 5 without ``--timing``; the parts are clean under ``-Wall`` with the waivers of cosim/parts/board.vlt. The
-  C++ needs C++17 and no library. Under cocotb the program must be linked with ``-rdynamic`` for ``ctypes.CDLL(None)`` to see it (the pinned
-  Verilator does that).
+  C++ needs C++17 and no library. Under cocotb the program must be linked with ``-rdynamic`` for ``ctypes.CDLL(None)``
+  to see it (the pinned Verilator does that).
 
 The simulation's library (``ctypes.CDLL`` of it, or of None under cocotb) is told the array by `Board.attach`, before
 the first conversion, and asked for broken rules by `violations`. Array memory, event counts included, is shared: what
