@@ -50,9 +50,10 @@ def bench_lora(arguments, advance, console):
     if arguments.plot:
         lora.plot_sweep(sweep, arguments.plot)
         console.print(f"{arguments.plot}: the curve over rank")
-    return figures | {f"{share.configuration}_{share.outputs}x{share.inputs}_r{share.rank}_n{share.vectors}_{key}": value
-                      for share in (*shares, *sweep) for key, value in share._asdict().items()
-                      if key not in ("configuration", "outputs", "inputs", "rank", "vectors")}
+    for share in (*shares, *sweep):
+        case = f"{share.configuration}_{share.outputs}x{share.inputs}_r{share.rank}_n{share.vectors}"
+        figures |= {f"{case}_{key}": value for key, value in share._asdict().items() if not isinstance(value, str)}
+    return figures
 
 
 def bench_oracle(arguments, advance, console):
