@@ -9,7 +9,7 @@ import torch
 
 from .spec.refusal import RefusedType, RefusedValue
 
-__all__ = ["FLOAT_BITS", "carrier", "matmul", "need_codes", "requantise", "round_shift", "saturate", "stochastic_shift"]
+__all__ = ["FLOAT_BITS", "carrier", "matmul", "need_codes", "round_shift", "saturate", "stochastic_shift"]
 
 FLOAT_BITS = 53     # integers of magnitude up to 2**53 are exact in float64
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -23,16 +23,18 @@ def carrier(bound, float_bits=FLOAT_BITS):
     return torch.float64 if bound <= 1 << float_bits and float_bits else torch.int64
 
 
-def matmul(left, right, bound, float_bits=FLOAT_BITS):
-    """``left @ right`` of integer tensors, exactly.
+def matmul(left, right, bound, shift=0, float_bits=FLOAT_BITS):
+    """``round_shift(left @ right, shift)`` of integer tensors, exactly.
 
-    ``bound``: at least the sum of the magnitudes of the terms of any element of the result, a Python integer.
+    ``bound``: at least the sum of the magnitudes of the terms of any element of ``left @ right``, a Python integer.
     Shapes (n, m) and (m, l) -> (n, l), in the carrier of ``bound``.
     """
     kind = carrier(bound, float_bits)
-    if kind is torch.int64 and left.device.type != "cpu":
-        return split_matmul(left, right)
-    return left.to(kind) @ right.to(kind)
+    if kind is torch.float64:   # a power of two scales every term exactly, and the right side is the small one
+        product = left.to(kind) @ right.to(kind).mul(2.0 ** -shift)
+        return product.round_() if shift else product
+    product = left.to(kind) @ right.to(kind) if left.device.type == "cpu" else split_matmul(left, right)
+    return round_shift(product, shift)
 
 
 def split_matmul(left, right, low_bits=16):
@@ -58,13 +60,8 @@ def round_shift(value, shift):
 
 
 def saturate(value, bits):
-    """``value`` clamped to the codes of ``bits`` bits."""
-    return value.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-
-
-def requantise(value, shift, bits):
-    """`round_shift` and then `saturate`."""
-    return saturate(round_shift(value, shift), bits)
+    """``value`` clamped to the codes of ``bits`` bits, in place: it is given up for the result."""
+    return value.clamp_(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
 def stochastic_shift(value, shift, draw):

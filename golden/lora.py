@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from .arithmetic import FLOAT_BITS, carrier, matmul, need_codes, requantise, round_shift, saturate, stochastic_shift
+from .arithmetic import FLOAT_BITS, carrier, matmul, need_codes, round_shift, saturate, stochastic_shift
 from .generator import draw, seed_generators
 from .spec.formats import LEARNING_SHIFT_LIMIT, MOMENTUM_SHIFT_LIMIT, SHIFT_LIMIT, Formats
 from .spec.formats import round_shift as round_shift_integer
@@ -18,6 +18,7 @@ from .spec.refusal import RefusedType, RefusedValue, need_integer
 
 __all__ = ["Layer", "Shifts", "backward", "forward", "run", "update"]
 
+BLOCK = 1 << 16     # outputs of a forward's block, a thread
 SLICE = 1 << 20     # products that an accumulation holds at once
 LIMITS = {"lra": LEARNING_SHIFT_LIMIT, "lrb": LEARNING_SHIFT_LIMIT, "momentum": MOMENTUM_SHIFT_LIMIT}
 
@@ -114,10 +115,10 @@ class Layer:
         """d"""
         return self.b.shape[0]
 
-    def matmul(self, left, right, left_bits, right_bits):
-        """``left @ right`` of codes of the given widths, exactly: largest term x terms bounds every sum."""
+    def product(self, left, right, left_bits, right_bits, shift):
+        """``round_shift(left @ right, shift)`` of codes of the given widths: largest term x terms bounds every sum."""
         bound = left.shape[1] << (left_bits - 1 + right_bits - 1)
-        return matmul(left, right, bound, self.float_bits)
+        return matmul(left, right, bound, shift, self.float_bits)
 
 
 def forward(layer, x, c=None):
@@ -127,24 +128,45 @@ def forward(layer, x, c=None):
     """
     formats, shifts = layer.formats, layer.shifts
     need_codes("x", x, formats.activation, (None, layer.inputs))
-    a = layer.a * layer.active[:, None]                                                         # (r, k)
-    p = requantise(layer.matmul(x, a.T, formats.activation, formats.adapter), shifts.p, formats.intermediate)   # (n, r)
-    u = layer.matmul(p, layer.b.T, formats.intermediate, formats.adapter)                       # (n, d)
-    u, w = round_shift(u, shifts.u), calibrate(layer, x, c)
-    if u.dtype is not w.dtype:
-        u, w = u.to(torch.int64), w.to(torch.int64)
-    return saturate(w.add_(u), formats.output).to(torch.int64), p.to(torch.int64)
+    if c is not None and c.shape != (len(x), layer.outputs):
+        raise RefusedValue(f"c must be of shape {(len(x), layer.outputs)}, not {tuple(c.shape)}")
+    a, b = (layer.a * layer.active[:, None]).T, layer.b.T                                       # (k, r), (r, d)
+    calibrate = calibration(layer)
+    y = torch.empty(len(x), layer.outputs, dtype=torch.int64, device=x.device)
+    p = torch.empty(len(x), layer.rank, dtype=torch.int64, device=x.device)
+    for part in blocks(len(x), layer.outputs, x.device):    # a block of vectors stays in the cache until it is done
+        inner = saturate(layer.product(x[part], a, formats.activation, formats.adapter, shifts.p), formats.intermediate)
+        u = layer.product(inner, b, formats.intermediate, formats.adapter, shifts.u)            # (block, d)
+        w = calibrate(x.new_zeros(u.shape) if c is None else c[part])
+        if u.dtype is not w.dtype:
+            u, w = u.to(torch.int64), w.to(torch.int64)
+        y[part] = saturate(w.add_(u), formats.output)
+        p[part] = inner
+    return y, p
 
 
-def calibrate(layer, x, c):
-    """The crossbar's share of the output, ``round_shift((c - offset) gain, w_shift)``: (n, d), on either carrier."""
-    formats = layer.formats
-    if c is not None:
-        need_codes("c", c, formats.sum, (len(x), layer.outputs))
-    kind = carrier((1 << formats.sum) - 1 << formats.gain - 1, layer.float_bits)
-    gain, offset = layer.gain.to(kind), layer.offset.to(kind)                                   # (d,)
-    w = (-offset).expand(len(x), -1) * gain if c is None else (c.to(kind) - offset).mul_(gain)  # (n, d)
-    return round_shift(w, layer.shifts.w)
+def blocks(vectors, positions, device):
+    """Slices of the vectors, each of about `BLOCK` elements a thread on the CPU; all at once elsewhere."""
+    step = max(1, BLOCK * torch.get_num_threads() // positions) if device.type == "cpu" else vectors
+    return (slice(start, start + step) for start in range(0, vectors, step))
+
+
+def calibration(layer):
+    """A function of crossbar sums ``c`` (m, d): ``round_shift((c - offset) gain, w_shift)``, on either carrier."""
+    formats, shift = layer.formats, layer.shifts.w
+    kind = carrier(((1 << formats.sum) - 1) << (formats.gain - 1), layer.float_bits)
+    gain, offset = layer.gain.to(kind), layer.offset.to(kind)       # (d,)
+    scaled = gain * 2.0 ** -shift                                   # exact in float64, and so is all that follows
+    shifted = -offset * scaled
+
+    def calibrate(c):
+        need_codes("c", c, formats.sum, (None, layer.outputs))
+        if kind is torch.float64:
+            w = c.to(kind, copy=True)
+            return torch.addcmul(shifted, w, scaled, out=w).round_()
+        return round_shift((c.to(kind) - offset) * gain, shift)
+
+    return calibrate
 
 
 def backward(layer, x, p, g):
@@ -157,17 +179,15 @@ def backward(layer, x, p, g):
     need_codes("g", g, formats.gradient, (len(x), layer.outputs))
     need_codes("p", p, formats.intermediate, (len(x), layer.rank))
     b = layer.b * layer.active                                                                  # (d, r)
-    q = requantise(layer.matmul(g, b, formats.gradient, formats.adapter), shifts.q, formats.intermediate)       # (n, r)
-    dx = layer.matmul(q, layer.a, formats.intermediate, formats.adapter)                        # (n, k)
-    dx = requantise(dx, shifts.dx, formats.output).to(torch.int64)
-    q = q.to(torch.int64)
+    q = saturate(layer.product(g, b, formats.gradient, formats.adapter, shifts.q), formats.intermediate)        # (n, r)
+    dx = saturate(layer.product(q, layer.a, formats.intermediate, formats.adapter, shifts.dx), formats.output)  # (n, k)
+    dx, q = dx.to(torch.int64), q.to(torch.int64)
     va, vb = layer.va.to(torch.int64, copy=True), layer.vb.to(torch.int64, copy=True)
     lanes = layer.trainable.nonzero()[:, 0]
     if len(lanes):
-        state, most = formats.state, max(formats.activation, formats.gradient) + formats.intermediate - 2
-        kind = carrier(1 << most, layer.float_bits)
-        vb[:, lanes] = accumulate(vb[:, lanes], g, p[:, lanes], shifts.vb, state, kind)
-        va[lanes] = accumulate(va[lanes], q[:, lanes], x, shifts.va, state, kind)
+        kind = carrier(1 << (max(formats.activation, formats.gradient) + formats.intermediate - 2), layer.float_bits)
+        vb[:, lanes] = accumulate(vb[:, lanes], g, p[:, lanes], shifts.vb, formats.state, kind)
+        va[lanes] = accumulate(va[lanes], q[:, lanes], x, shifts.va, formats.state, kind)
     return dx, q, va, vb
 
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from rmdlora.cosim.array import Array, combine_codes
 from rmdlora.golden.mapping import map_weights
 from rmdlora.golden.read import read_layer, read_tile
 from rmdlora.golden.spec.configuration import load_configuration
@@ -103,3 +104,20 @@ def test_noise_of_a_tile_moves_that_tiles_outputs_only():
 def test_a_read_refuses_by_name(arguments, words):
     with pytest.raises(Refusal, match=words):
         read_layer(*arguments, DEFAULT)
+
+
+@pytest.mark.parametrize("mapping", ["differential", "reference"])
+def test_the_array_model_and_the_oracle_read_the_same(mapping):
+    random = np.random.default_rng(6)
+    configuration = dataclasses.replace(with_crossbar(load_configuration("face"), mapping=mapping), name="mapped")
+    weights, x = random.normal(size=(40, 70)), random.integers(-128, 128, (5, 70))
+    array = Array(configuration)
+    array.load(weights, 3)
+    row_tiles, column_tiles = configuration.row_tiles(70), configuration.column_tiles(40)
+    tiles = np.arange(3, 3 + row_tiles * column_tiles).reshape(row_tiles, column_tiles)
+    volts = np.zeros((5, 32 * row_tiles), np.int64)
+    volts[:, :70] = configuration.crossbar.step * x
+    volts = volts.reshape(5, row_tiles, 1, 32).transpose(1, 2, 0, 3)
+    codes = combine_codes(array.read(tiles, volts), mapping)                    # (row tiles, column tiles, n, outputs)
+    c = codes.sum(axis=0).transpose(1, 0, 2).reshape(5, -1)[:, :40]
+    assert np.array_equal(c, read_layer(map_weights(weights, configuration), x, 40, configuration))
