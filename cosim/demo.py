@@ -6,7 +6,6 @@ layers, and compares every output code, every crossbar sum and every count with 
 writes a report.
 """
 
-import argparse
 import collections
 import dataclasses
 import pathlib
@@ -15,10 +14,11 @@ import time
 import numpy as np
 import torch
 from amaranth.hdl import Shape
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rmdlora.gen.driver import Driver
+from rmdlora.gen.driver import Driver, OperationFault
 from rmdlora.gen.verilog import verilog_text
 from rmdlora.golden.data import load_pictures
 from rmdlora.golden.face import Mixer, accuracy, accuracy_by_identity, confusion, learn, prepare_task, unlearn
@@ -28,9 +28,11 @@ from rmdlora.golden.spec.refusal import RefusedValue, need_integer
 from rmdlora.hdl.pins import BoardPins
 
 from .board import Board, violations
+from .cli import Parser
 from .hybrid import BoardRead, RtlLayers, first_difference, program_board
 from .native import NativeLane
 from .report import Findings, LayerRow, write_report
+from .transport import LaneFailure
 
 __all__ = ["add_arguments", "main", "run_demo"]
 
@@ -60,7 +62,7 @@ def main(arguments=None):
 
     Raises a refusal for options that cannot be.
     """
-    parser = argparse.ArgumentParser(prog="rmdlora demo", description=ABOUT)
+    parser = Parser(prog="rmdlora demo", description=ABOUT)
     add_arguments(parser)
     return run_demo(parser.parse_args(arguments))
 
@@ -81,13 +83,18 @@ def run_demo(options):
     began = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
                TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        demo = Demonstration(configuration, options.seed, options.images, progress)
-        demo.read_pictures()
-        demo.train()
-        demo.program()
-        demo.start_chip()
-        demo.run_pictures()
+    try:
+        with Progress(*columns, console=console) as progress:
+            demo = Demonstration(configuration, options.seed, options.images, progress)
+            demo.read_pictures()
+            demo.train()
+            demo.program()
+            demo.start_chip()
+            demo.run_pictures()
+    except (LaneFailure, OperationFault) as failure:
+        console.print(f"differs: the RTL did not get to its end: {' '.join(str(failure).split())}", highlight=False,
+                      soft_wrap=True)
+        return DIFFERS
     findings = demo.findings(time.monotonic() - began)
     page = write_report(findings, folder)
     console.print(layer_table(findings.rows))
@@ -286,7 +293,7 @@ class Demonstration:
             "configuration": configuration.name, "device": configuration.device.preset, "seed": self.seed,
             "images": len(faces), "layers_in_network": len(self.network.layers),
             "passes": "without and with the adapter; the first picture once more for its bare sums",
-            "learned_identities": LEARNED, "forgotten_identity": FORGET, "rank": RANK,
+            "kind": self.task.pictures.kind, "learned_identities": LEARNED, "forgotten_identity": FORGET, "rank": RANK,
             "test_pictures": len(identity), "train_pictures": len(self.task.train[0]),
             "rm_writes": self.counters["pulses"], "tile_reads": self.counters["tile_reads"],
             "tiles": self.network.tiles, "tile_rows": geometry.tile_rows, "tile_columns": geometry.tile_columns,
@@ -294,7 +301,7 @@ class Demonstration:
             "tick_ns": configuration.clock.tick_ns, "g_mid_us": configuration.device.g_mid_us,
             "multipliers": configuration.lora.multipliers, "verilog_lines": self.verilog_lines,
             "cycles": cycles, "clocks_simulated": self.clocks, "clocks_per_second": round(self.clocks / self.seconds),
-            "adc_busy": busy, "seconds": round(seconds, 1), "simulation_seconds": round(self.seconds, 1),
+            "adc_converting": busy, "seconds": round(seconds, 1), "simulation_seconds": round(self.seconds, 1),
             **{f"{kind}_accuracy_{when}": accuracy(self.logits[kind, when], identity)
                for kind in ("float", "integer") for when in ("before", "after")}}
         headlines = [("clocks simulated, chip and board", f"{self.clocks / 1e6:.1f} M"),
@@ -330,10 +337,11 @@ def choose_pictures(identity, count):
 
 def layer_table(rows):
     """The one table: a row a layer."""
-    table = Table(title="every layer at the pins against the oracle", title_justify="left")
-    table.add_column("layer")
-    for heading in ("tiles", "vectors", "tile reads", "cycles", "ADC time, ms", "codes compared", "differing"):
-        table.add_column(heading, justify="right")
+    table = Table(title="every layer at the pins against the oracle", title_justify="left", box=box.SIMPLE_HEAD,
+                  padding=(0, 1, 0, 0))
+    table.add_column("layer", no_wrap=True)
+    for heading in ("tiles", "vectors", "tile\nreads", "cycles", "ADC\ntime, ms", "codes\ncompared", "differing"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(row.name, *(f"{number:,}" for number in (row.tiles, row.vectors, row.reads, row.cycles)),
                       f"{row.adc_us / 1000:.3f}", f"{row.compared:,}",

@@ -13,6 +13,7 @@ from rmdlora.cosim.board import Board
 from rmdlora.cosim.hybrid import BoardRead, RtlLayers, first_difference, program_board
 from rmdlora.cosim.native import NativeLane
 from rmdlora.cosim.report import Findings, LayerRow, write_report
+from rmdlora.cosim.transport import LaneFailure
 from rmdlora.gen.driver import Driver
 from rmdlora.golden import lora
 from rmdlora.golden.data import Pictures
@@ -199,8 +200,19 @@ def test_a_wrong_count_and_a_broken_rule_of_the_board_end_in_status_1(quick, tmp
     assert "tile reads of patch, not 32" in said and "1 data-sheet rules of the board were broken" in said
 
 
+def test_a_chip_that_does_not_get_to_its_end_ends_in_status_1(quick, tmp_path, capsys):
+    def stuck(_):
+        raise LaneFailure("the design must come to rest within 100 clocks, not be stuck")
+
+    quick.wrong = (2, stuck)
+    assert demo.main(["--images", "1", "--out", str(tmp_path)]) == 1
+    assert "differs: the RTL did not get to its end: the design must come to rest" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir()), "no report of a run that did not end"
+
+
 def test_options_that_cannot_be_are_refused_in_one_line(tmp_path):
-    for words, rule in ((["--images", "0"], "--images must be an integer of 1"), (["--seed", "-1"], "--seed must be"),
+    for words, rule in ((["--device", "gold"], "invalid choice: 'gold'"),
+                        (["--images", "0"], "--images must be an integer of 1"), (["--seed", "-1"], "--seed must be"),
                         (["--config", "nowhere"], "configuration must be a TOML file or one of")):
         with pytest.raises(RefusedValue, match=rule):
             demo.main([*words, "--out", str(tmp_path)])
@@ -305,7 +317,7 @@ def test_a_report_shows_what_differs(tmp_path):
     facts = {"configuration": "face", "device": "ideal", "images": 1, "layers_in_network": 1, "passes": "once",
              "learned_identities": 2, "rank": 6, "rm_writes": 0, "test_pictures": 2, "verilog_lines": 10,
              "multipliers": 8, "tiles": 1, "tile_rows": 32, "tile_columns": 32, "adcs": 8, "conversion_us": 20.16,
-             "pins": 48, "tick_ns": 10.0, "g_mid_us": 45.0}
+             "kind": "faces", "pins": 48, "tick_ns": 10.0, "g_mid_us": 45.0}
     findings = Findings(facts, [("clocks", "900")], [row], [(np.zeros((8, 8)), 2, None, 1)],
                         {"float": shares, "integer": shares}, counts, np.full((1, 32, 32), 4500), ["only"], 0.01,
                         (10, 80), (np.arange(8), np.arange(8)), (np.arange(8), np.arange(8) + 1), 2, "<nowhere>", (),
