@@ -9,7 +9,9 @@ Where some bits of a signal are constant Yosys writes ``always @*`` around a con
 for simulators that becomes an ``initial``. Signals of no bits, which Yosys would make two bits wide, go.
 """
 
+import contextlib
 import functools
+import gc
 import json
 import pathlib
 import re
@@ -48,11 +50,25 @@ def verilog_text(configuration):
 
 def convert(component, name):
     """Verilog of a component, memories that start at zero without an assignment a word."""
-    text = rtlil.convert(component, name=name, emit_src=False)
+    with without_collector():
+        text = rtlil.convert(component, name=name, emit_src=False)
     # The step after `rtlil.convert` inside `amaranth.back.verilog.convert`; the version of Amaranth is pinned.
     text = verilog._convert_rtlil_text(NO_BITS.sub("", ZERO_WORDS.sub("", text)), strip_internal_attrs=True)
     text = CONSTANT.sub(r"`ifdef SYNTHESIS\n  always @*\n`else\n  initial\n`endif\n\1", text)
     return MEMORY.sub(clear_memory, text)
+
+
+@contextlib.contextmanager
+def without_collector():
+    """No garbage collection inside: millions of small objects are made and kept, and looking through them over and over
+    is a third of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def clear_memory(declaration):
