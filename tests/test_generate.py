@@ -20,6 +20,7 @@ from rmdlora.gen.verilog import MODULE, convert, interface, memories, verilog_te
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.formats import STREAMS
 from rmdlora.golden.spec.refusal import RefusedValue
+from rmdlora.golden.spec.registers import WINDOWS, constant_words, register
 
 TINY = load_configuration("tiny")
 DIGEST = """
@@ -149,6 +150,27 @@ endmodule
 """
 
 
+CHIP_BENCH = """
+`timescale 1ns/1ps
+module bench;
+  reg clk = 0, rst = 1; reg [25:0] address = 0; reg valid = 0;
+  wire ready, answered; wire [31:0] word; wire [1:0] response; wire irq, running, y, dx;
+  always #5 clk = ~clk;
+  rmdlora chip(.clk(clk), .rst(rst), .s_axil__araddr(address), .s_axil__arvalid(valid), .s_axil__arready(ready),
+    .s_axil__rvalid(answered), .s_axil__rready(1'b1), .s_axil__rdata(word), .s_axil__rresp(response),
+    .s_axil__awvalid(1'b0), .s_axil__wvalid(1'b0), .s_axil__bready(1'b1), .s_axis_x__tvalid(1'b0),
+    .s_axis_c__tvalid(1'b0), .s_axis_g__tvalid(1'b0), .m_axis_y__tready(1'b1), .m_axis_dx__tready(1'b1),
+    .m_axis_y__tvalid(y), .m_axis_dx__tvalid(dx), .irq(irq), .running(running), .dac_sdo(1'b0), .adc_dout(8'b0),
+    .b1500_trig_in(1'b0));
+  task read(input [25:0] place); begin
+    @(negedge clk) address = place; valid = 1; while (!ready) @(negedge clk); @(negedge clk) valid = 0;
+    while (!answered) @(negedge clk); $display("%h %b %b", word, response, {irq, running, y, dx});
+  end endtask
+  initial begin #100 rst = 0; PLACES $finish; end
+endmodule
+"""
+
+
 def test_memories_with_contents_keep_them_and_constant_bits_are_driven():
     text = convert(Corners(), "corners")
     assert {(entry["name"], entry["words"], entry["bits"]) for entry in memories(text)} >= {("zeros$15", 4, 8)}
@@ -171,6 +193,20 @@ def test_icarus_reads_the_chip_without_a_word(tmp_path):
     said = subprocess.run(["iverilog", "-g2005", "-Wall", "-s", MODULE, "-o", "chip.vvp", "chip.v"], cwd=tmp_path,
                           check=True, capture_output=True, text=True)
     assert said.stdout + said.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+def test_after_reset_a_four_state_simulator_knows_every_word_of_the_chip(tmp_path):
+    words = constant_words(TINY)
+    places = [register(name).address for name in (*words, "STATUS", "FAULT", "GENERATOR", "OP_INPUTS", "FRAMES")]
+    places += [entry.address for entry in WINDOWS]
+    bench = CHIP_BENCH.replace("PLACES", " ".join(f"read({place});" for place in places))
+    (tmp_path / "chip.v").write_text(verilog_text(TINY) + bench, encoding="utf-8")
+    subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "chip.vvp", "chip.v"], cwd=tmp_path, check=True)
+    shown = subprocess.run(["vvp", "-n", "chip.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True,
+                           timeout=60)
+    expected = [*words.values(), 0, 0, 1, 0, 0, *(0 for _ in WINDOWS)]
+    assert shown.stdout.splitlines()[:len(places)] == [f"{word:08x} 00 0000" for word in expected]
 
 
 def test_verilator_reads_the_chip_with_no_warning_but_the_known_ones(tmp_path):
