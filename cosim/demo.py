@@ -13,25 +13,22 @@ import time
 
 import numpy as np
 import torch
-from amaranth.hdl import Shape
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rmdlora.gen.driver import Driver, OperationFault
 from rmdlora.gen.verilog import verilog_text
 from rmdlora.golden.data import load_pictures
-from rmdlora.golden.face import Mixer, accuracy, accuracy_by_identity, confusion, learn, prepare_task, unlearn
+from rmdlora.golden.face import Mixer, learn, prepare_task, unlearn
 from rmdlora.golden.hybrid import OracleLayers, map_network
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.refusal import RefusedValue, need_integer
-from rmdlora.hdl.pins import BoardPins
 
 from .board import Board, violations
 from .cli import Parser
+from .findings import closing_lines, gather, layer_table
 from .hybrid import BoardRead, RtlLayers, first_difference, program_board
 from .native import NativeLane
-from .report import Findings, LayerRow, write_report
+from .report import write_report
 from .transport import LaneFailure
 
 __all__ = ["add_arguments", "main", "run_demo"]
@@ -95,7 +92,7 @@ def run_demo(options):
         console.print(f"differs: the RTL did not get to its end: {' '.join(str(failure).split())}", highlight=False,
                       soft_wrap=True)
         return DIFFERS
-    findings = demo.findings(time.monotonic() - began)
+    findings = gather(demo, time.monotonic() - began)
     page = write_report(findings, folder)
     console.print(layer_table(findings.rows))
     for line in closing_lines(findings):
@@ -122,6 +119,8 @@ class Demonstration:
 
     ``troubles`` holds a line for everything that differed from the oracle or broke a rule: empty is success.
     """
+
+    learned, forget, rank = LEARNED, FORGET, RANK
 
     def __init__(self, configuration, seed, images, progress):
         self.configuration, self.seed, self.images, self.progress = configuration, seed, images, progress
@@ -271,61 +270,6 @@ class Demonstration:
         if count:
             self.troubles.append(f"{count} data-sheet rules of the board were broken, the first: {texts[0]}")
 
-    def findings(self, seconds):
-        """All that the report shows; ``seconds`` the whole took."""
-        configuration, board = self.configuration, self.configuration.board
-        geometry, tick_us = configuration.geometry, configuration.clock.tick_ns / 1000
-        conversion_us = board.conversion_ticks * tick_us
-        rows = []
-        for name, layer in self.network.layers.items():
-            tally = self.tallies[name]
-            rows.append(LayerRow(name, layer.outputs, layer.inputs, layer.rank if layer.slots else 0, layer.tiles,
-                                 tally.reads, tally.vectors, tally.cycles, tally.lora_cycles, tally.conversions,
-                                 tally.conversions * conversion_us, tally.compared, tally.differing))
-        identity, pictures = self.task.test[1], self.task.pictures
-        faces = [(pictures.images[self.task.split.test[place]], int(identity[place]),
-                  self.given["before"].get(index), self.given["after"].get(index))
-                 for index, place in enumerate(self.chosen)]
-        cycles = sum(row.cycles for row in rows)
-        passes = 2 * len(faces) + 1
-        busy = sum(row.conversions for row in rows) * board.conversion_ticks / cycles
-        facts = {
-            "configuration": configuration.name, "device": configuration.device.preset, "seed": self.seed,
-            "images": len(faces), "layers_in_network": len(self.network.layers),
-            "passes": "without and with the adapter; the first picture once more for its bare sums",
-            "kind": self.task.pictures.kind, "learned_identities": LEARNED, "forgotten_identity": FORGET, "rank": RANK,
-            "test_pictures": len(identity), "train_pictures": len(self.task.train[0]),
-            "rm_writes": self.counters["pulses"], "tile_reads": self.counters["tile_reads"],
-            "tiles": self.network.tiles, "tile_rows": geometry.tile_rows, "tile_columns": geometry.tile_columns,
-            "adcs": board.adcs(geometry.tile_columns), "conversion_us": conversion_us, "pins": self.count_pins(),
-            "tick_ns": configuration.clock.tick_ns, "g_mid_us": configuration.device.g_mid_us,
-            "multipliers": configuration.lora.multipliers, "verilog_lines": self.verilog_lines,
-            "cycles": cycles, "clocks_simulated": self.clocks, "clocks_per_second": round(self.clocks / self.seconds),
-            "adc_converting": busy, "seconds": round(seconds, 1), "simulation_seconds": round(self.seconds, 1),
-            **{f"{kind}_accuracy_{when}": accuracy(self.logits[kind, when], identity)
-               for kind in ("float", "integer") for when in ("before", "after")}}
-        headlines = [("clocks simulated, chip and board", f"{self.clocks / 1e6:.1f} M"),
-                     ("clocks a second", f"{self.clocks / self.seconds / 1e3:,.0f} k"),
-                     ("tile reads at the pins", f"{facts['tile_reads']:,}"),
-                     ("of the time ADCs convert", f"{100 * busy:.1f} %"),
-                     ("a picture on a real board", f"{cycles / passes * tick_us / 1000:.1f} ms"),
-                     ("programming pulses", f"{facts['rm_writes']}")]
-        names = [layer.name.replace("_", " ") + (f", {tile + 1} of {layer.tiles}" if layer.tiles > 1 else "")
-                 for layer in self.network.layers.values() for tile in range(layer.tiles)]
-        return Findings(
-            facts, headlines, rows, faces,
-            {kind: {when: accuracy_by_identity(self.logits[kind, when], identity) for when in ("before", "after")}
-             for kind in ("float", "integer")},
-            {when: confusion(self.logits["integer", when], identity) for when in ("before", "after")},
-            self.network.conductances, names, configuration.device.g_lsb_us,
-            (configuration.device.g_min_us, configuration.device.g_max_us),
-            *(tuple(map(np.concatenate, zip(*self.pairs[what], strict=True))) for what in ("c", "y")),
-            FORGET, pictures.source, pictures.passed_over, tuple(self.troubles))
-
-    def count_pins(self):
-        """Pins between chip and board."""
-        return sum(Shape.cast(member.shape).width for member in BoardPins(self.configuration).members.values())
-
 
 def choose_pictures(identity, count):
     """Indices of ``count`` test pictures: person `FORGET` first, then one of each in turn."""
@@ -333,41 +277,6 @@ def choose_pictures(identity, count):
     queues = [torch.nonzero(identity == person).flatten().tolist() for person in people]
     order = [queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)]
     return order[:count]
-
-
-def layer_table(rows):
-    """The one table: a row a layer."""
-    table = Table(title="every layer at the pins against the oracle", title_justify="left", box=box.SIMPLE_HEAD,
-                  padding=(0, 1, 0, 0))
-    table.add_column("layer", no_wrap=True)
-    for heading in ("tiles", "vectors", "tile\nreads", "cycles", "ADC\ntime, ms", "codes\ncompared", "differing"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(row.name, *(f"{number:,}" for number in (row.tiles, row.vectors, row.reads, row.cycles)),
-                      f"{row.adc_us / 1000:.3f}", f"{row.compared:,}",
-                      f"[bold red]{row.differing:,}[/]" if row.differing else "[green]0[/]")
-    table.add_section()
-    sums = [sum(getattr(row, key) for row in rows) for key in ("tiles", "vectors", "reads", "cycles")]
-    table.add_row("all", *(f"{count:,}" for count in sums),
-                  f"{sum(row.adc_us for row in rows) / 1000:.3f}", f"{sum(row.compared for row in rows):,}",
-                  f"{sum(row.differing for row in rows):,}")
-    return table
-
-
-def closing_lines(findings):
-    """What is said below the table."""
-    facts = findings.facts
-    yield f"data: {findings.source}"
-    for kind in ("float", "integer"):
-        yield (f"{kind + ' network:':17} {100 * facts[f'{kind}_accuracy_before']:.1f} % of {facts['test_pictures']} "
-               f"test pictures; with the adapter {100 * facts[f'{kind}_accuracy_after']:.1f} %, "
-               f"person {findings.forgotten} {100 * findings.accuracy[kind]['after'][findings.forgotten]:.0f} %")
-    yield (f"{facts['clocks_simulated']:,} clocks simulated at {facts['clocks_per_second']:,} a second; "
-           f"{facts['rm_writes']} programming pulses")
-    for trouble in findings.troubles:
-        yield f"differs: {trouble}"
-    if not findings.troubles:
-        yield "agreed: every code equals the oracle's"
 
 
 if __name__ == "__main__":

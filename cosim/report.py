@@ -3,7 +3,6 @@
 `write_report` draws every picture with matplotlib as SVG inside the page; the page itself is `templates/demo.html.j2`.
 """
 
-import dataclasses
 import io
 import json
 import math
@@ -17,7 +16,9 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-__all__ = ["Findings", "LayerRow", "numbers_of", "write_report"]
+from .findings import numbers_of
+
+__all__ = ["write_report"]
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 INK, QUIET, GRID = "#1b2733", "#5b6b7b", "#dfe5ea"
@@ -25,72 +26,6 @@ BEFORE, AFTER, ANALOGUE, DIGITAL, BAD = "#33658a", "#e07a3f", "#2f7f79", "#7a519
 STYLE = {"font.size": 9, "text.color": INK, "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": QUIET,
          "ytick.color": QUIET, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "path",
          "svg.hashsalt": "rmdlora", "axes.titlesize": 9, "axes.titlecolor": INK}
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerRow:
-    """A row of the table: one layer over all images of the co-simulation.
-
-    ``cycles`` are clocks from the operation's acceptance to its last `y` beat, crossbar reads included; ``lora_cycles``
-    what the LoRA unit alone would take; ``adc_us`` the time its ADCs spend converting; ``compared`` and ``differing``
-    count codes.
-    """
-
-    name: str
-    outputs: int
-    inputs: int
-    rank: int
-    tiles: int
-    reads: int
-    vectors: int
-    cycles: int
-    lora_cycles: int
-    conversions: int
-    adc_us: float
-    compared: int
-    differing: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Findings:
-    """All that the report shows.
-
-    ``facts`` {name: number or text} goes into the JSON as it stands; ``headlines`` a list of ``(what, number in
-    words)``. ``faces``: a list of ``(picture (side, side), identity, before, after)``, the identities the RTL's
-    network gave without and with the adapter (None where it did not run). ``accuracy`` {"float"|"integer":
-    {"before"|"after": {identity: share}}} on test pictures; ``confusion`` {"before"| "after": counts}.
-    ``conductances`` int (tiles, rows, columns) in units of ``g_lsb_us``, ``tile_names`` a name each. ``sums`` and
-    ``outputs`` each a pair of equally shaped integer arrays: crossbar sums and outputs of the RTL, and the oracle's.
-    ``troubles``: a line for everything that differs or broke a rule.
-    """
-
-    facts: dict
-    headlines: list
-    rows: list
-    faces: list
-    accuracy: dict
-    confusion: dict
-    conductances: np.ndarray
-    tile_names: list
-    g_lsb_us: float
-    g_window_us: tuple
-    sums: tuple
-    outputs: tuple
-    forgotten: int
-    source: str
-    passed_over: tuple = ()
-    troubles: tuple = ()
-
-
-def numbers_of(findings):
-    """The findings as one dictionary of plain numbers and text, for `json`."""
-    rows = [dataclasses.asdict(row) for row in findings.rows]
-    return {**findings.facts, "data_source": findings.source, "data_passed_over": list(findings.passed_over),
-            "codes_compared": sum(row.compared for row in findings.rows),
-            "codes_differing": sum(row.differing for row in findings.rows),
-            "troubles": list(findings.troubles), "layers": rows,
-            **{f"accuracy_{kind}_{when}": {str(key): value for key, value in shares.items()}
-               for kind, cases in findings.accuracy.items() for when, shares in cases.items()}}
 
 
 def write_report(findings, folder):
