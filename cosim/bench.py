@@ -10,8 +10,10 @@ from rmdlora.gen.files import write_when_changed
 __all__ = ["ABOUT", "BENCHES", "add_arguments", "run_bench"]
 
 ABOUT = """\
-Measure, and print what was measured on. `lora`: the share of the multipliers' clocks used on the layers of the three
-tasks, by the chip's own counters. `oracle`: the bit-exact oracle's time over a float32 layer's, interleaved in one run.
+Measure, and print what was measured on. `cosim`: clock cycles a second of both simulation lanes. `crossbar`: the share
+of time the ADCs convert, and what the adapters cost on top, at the board's pins. `lora`: the share of the multipliers'
+clocks used on the layers of the three tasks, by the chip's own counters. `oracle`: the bit-exact oracle's time over a
+float32 layer's, interleaved in one run.
 
 example:
   rmdlora bench lora --json lora.json --plot lora.svg"""
@@ -67,7 +69,45 @@ def bench_oracle(arguments, advance, console):
     return figures
 
 
-BENCHES = {"lora": bench_lora, "oracle": bench_oracle}
+def bench_crossbar(arguments, advance, console):
+    """ADCs' time used, and the adapters' cost on top of a read."""
+    from rmdlora.golden.spec.configuration import load_configuration
+
+    from .measure.crossbar import measure_adc, measure_overhead
+
+    advance("build chip and board, read 16 full tiles")
+    figures = measure_adc(load_configuration("default"))
+    console.print(f"ADCs busy {percent(figures['adc_busy'])} of {figures['clocks']} clocks ({figures['reads']} full "
+                  f"reads), {percent(figures['adc_busy_steady'])} in the steady state; {percent(figures['adc_useful'])} of the "
+                  "columns converted were used")
+    layers = measure_overhead(advance=advance)
+    table = Table(title="Clocks of a layer's read at the pins, adapters on and off", title_justify="left")
+    for column in ("layer", "with", "without", "overhead"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer, (overhead, on, off) in layers.items():
+        table.add_row(layer, f"{on:,}", f"{off:,}", percent(overhead))
+    console.print(table)
+    worst = max(layers, key=lambda layer: layers[layer][0])
+    figures |= {"lora_overhead": layers[worst][0], "lora_overhead_worst_layer": worst}
+    return figures | {f"lora_overhead_{layer}": overhead for layer, (overhead, _, _) in layers.items()}
+
+
+def bench_cosim(arguments, advance, console):
+    """Clock cycles a second of both lanes."""
+    from rmdlora.golden.spec.configuration import load_configuration
+
+    from .measure.rates import measure_rates
+
+    advance("build both lanes, read tiles in turn")
+    figures = measure_rates(load_configuration("default"))
+    for name, text in (("native_cycles_per_second", "native lane, chip and board reading tiles"),
+                       ("cocotb_cycles_per_second", "cocotb lane, the same"),
+                       ("native_lora_cycles_per_second", "native lane, LoRA unit busy in every clock")):
+        console.print(f"{text}: {figures[name]:,.0f} clock cycles a second")
+    return figures
+
+
+BENCHES = {"cosim": bench_cosim, "crossbar": bench_crossbar, "lora": bench_lora, "oracle": bench_oracle}
 
 
 def run_bench(arguments):

@@ -27,7 +27,7 @@ from rmdlora.golden.spec.refusal import RefusedType, RefusedValue
 
 from .array import Array, combine_codes
 
-__all__ = ["Board", "Placement", "clear_violations", "conversions", "parameters", "sources", "violations"]
+__all__ = ["Board", "Placement", "clear_violations", "conversions", "hold_ticks", "parameters", "sources", "violations"]
 
 FOLDER = pathlib.Path(__file__).parent
 PARTS = ("board_checks.sv", "sn74hc595.sv", "cd4051b.sv", "dac80508.sv", "ads8324.sv", "board.sv")
@@ -140,6 +140,14 @@ def conversions(library):
     """Conversions that asked the array since `Board.attach`."""
     library.rmd_array_conversions.restype = ctypes.c_int64
     return library.rmd_array_conversions()
+
+
+def hold_ticks(library):
+    """Board clocks since power-up of every hold since `Board.attach` (the first 2**20): (conversions,) int64."""
+    ticks = np.zeros(min(conversions(library), 1 << 20), np.int64)
+    library.rmd_array_holds.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    library.rmd_array_holds.restype = ctypes.c_int64
+    return ticks[:library.rmd_array_holds(0, len(ticks), ticks.ctypes.data)]
 
 
 def violations(library):

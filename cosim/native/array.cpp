@@ -18,7 +18,10 @@ constexpr int CONNECTED = 4, READ = 1;
 
 rmd_config config;
 bool configured = false;
+constexpr size_t KEPT_HOLDS = size_t(1) << 20;
+
 int64_t conversions = 0;
+std::vector<int64_t> holds;         // ticks of the first KEPT_HOLDS conversions
 std::vector<uint32_t> converted;   // [arrays] positions converted in the tile's present event, a bit each
 std::vector<uint64_t> presented;   // [arrays] hash of lines and codes of that event
 
@@ -69,12 +72,22 @@ int rmd_array_config(const rmd_config *given) {
     config = *given;
     configured = true;
     conversions = 0;
+    holds.clear();
     converted.assign(size_t(config.arrays), 0);
     presented.assign(size_t(config.arrays), 0);
     return 0;
 }
 
 int64_t rmd_array_conversions(void) { return conversions; }
+
+int64_t rmd_array_holds(int64_t first, int64_t count, int64_t *ticks) {
+    int64_t given = 0;
+    while (given < count && first + given < int64_t(holds.size())) {
+        ticks[given] = holds[size_t(first + given)];
+        given++;
+    }
+    return given;
+}
 
 void rmd_array_codes(int32_t tile, uint32_t event, const int32_t *volts, const uint8_t *high, int32_t first,
                      int32_t columns, int16_t *codes) {
@@ -149,6 +162,7 @@ void rmd_array_read(int rows, int columns, int adcs, int selected, int position,
     }
     converted[tile] |= 1u << position;
     conversions++;
+    if (holds.size() < KEPT_HOLDS) holds.push_back(tick);
 
     std::vector<int16_t> answer(static_cast<size_t>(adcs));
     rmd_array_codes(selected, config.events[tile] - 1, volts.data(), high.data(), position * adcs, adcs, answer.data());

@@ -28,6 +28,10 @@ int rmd_array_config(const rmd_config *config);
 // Conversions since the last rmd_array_config.
 int64_t rmd_array_conversions(void);
 
+// Ticks of the holds since the last rmd_array_config, the first 2**20 of them: ``count`` from ``first`` on into ``ticks``; how
+// many there were to give.
+int64_t rmd_array_holds(int64_t first, int64_t count, int64_t *ticks);
+
 // Codes of ``columns`` columns from ``first`` on for one read. ``volts``: [rows], in DAC codes; ``high``: [columns] of the
 // tile, 1 where the column has its high gain range. Draws the noise of ``event``; counts nothing.
 void rmd_array_codes(int32_t tile, uint32_t event, const int32_t *volts, const uint8_t *high, int32_t first,

@@ -1,0 +1,99 @@
+"""`rmdlora bench crossbar`: how busy the sequencer keeps the ADCs, and what the adapters cost on top, at the pins.
+
+Conversions are seen where they happen, at the board's converters: the tick of every hold. Every code read on the way is
+compared with the oracle, and a broken timing rule of any part ends the measurement: a fast read of wrong codes, or of
+codes that had not settled, is worth nothing.
+"""
+
+import dataclasses
+
+import numpy as np
+from rmdlora.gen.driver import Driver, Shifts
+from rmdlora.golden.mapping import map_weights
+from rmdlora.golden.read import read_layer
+from rmdlora.golden.spec.configuration import load_configuration
+
+from ..board import Board, hold_ticks, violations
+from ..native import NativeLane
+from ..transport import LaneFailure
+from .lora import TASK_LAYERS
+
+__all__ = ["measure_adc", "measure_overhead"]
+
+READS = 16
+
+
+class Bench:
+    """A chip on its board in the native lane, after start-up, with one layer's random weights in its first tiles."""
+
+    def __init__(self, configuration, outputs, inputs, rank):
+        rng = np.random.default_rng((outputs, inputs))
+        self.configuration, self.rng, self.outputs = configuration, rng, outputs
+        self.weights = rng.normal(size=(outputs, inputs))
+        self.conductances = map_weights(self.weights, configuration)
+        self.lane, self.board = NativeLane(configuration, board=True), Board(configuration)
+        self.board.load(self.weights)
+        self.board.attach(self.lane.library)
+        self.driver = Driver(self.lane, configuration)
+        self.driver.wait_board()
+        self.layer = self.driver.load_adapter(rng.integers(-99, 99, (rank, inputs)),
+                                              rng.integers(-99, 99, (outputs, rank)))
+        self.driver.set_calibration(np.ones(outputs, np.int64), np.zeros(outputs, np.int64))
+
+    def read(self, vectors, active):
+        """Read ``vectors`` random vectors with the ``active`` lanes; ``(first clock, last clock)`` of the operation.
+
+        The adapter's part is computed and then shifted out of sight, so that y is c, which the oracle of the read has.
+        """
+        x = self.rng.integers(-64, 64, (vectors, self.layer.inputs))
+        layer = dataclasses.replace(self.layer, active=active)
+        y = self.driver.forward(layer, x, shifts=Shifts(p=12, u=47), crossbar=True)
+        low, high = (getattr(self.configuration.formats.of("output"), end) for end in ("low", "high"))
+        expected = np.clip(read_layer(self.conductances, x, self.outputs, self.configuration), low, high)
+        if not np.array_equal(y, expected):
+            raise LaneFailure("the codes read at the pins must be the oracle's, and are not")
+        count, texts = violations(self.lane.library)
+        if count:
+            raise LaneFailure(f"no part's timing rule may be broken, and {count} were, first: {texts[0]}")
+        return tuple(int(clock) for clock in self.lane.intervals[-1])
+
+
+def measure_adc(configuration):
+    """The flat figures of `READS` full reads of one tile.
+
+    ``adc_busy``: conversion clocks over clocks from the acceptance of the first read to the end of the last conversion
+    cycle, fill included. ``adc_busy_steady``: the same from the first CS fall. ``adc_useful``: columns used over
+    columns converted. Only conversions whose settling times had passed count, which the board's own checks see to.
+    """
+    board, inputs = configuration.board, configuration.geometry.tile_rows
+    bench = Bench(configuration, configuration.tile_outputs, inputs, rank=1)
+    first, _ = bench.read(READS, active=1)
+    falls = hold_ticks(bench.lane.library) - 2 * board.adc_half_ticks * board.adc_hold_clocks
+    clocks, end = board.conversion_ticks * len(falls), falls[-1] + board.conversion_ticks
+    used = 2 * bench.outputs if configuration.crossbar.mapping == "differential" else bench.outputs + 1
+    converted = configuration.board.adcs(configuration.geometry.tile_columns) * len(falls)
+    return {"adc_busy": clocks / float(end - first), "adc_busy_steady": clocks / float(end - falls[0]),
+            "adc_useful": used * READS / converted, "conversions": len(falls), "clocks": int(end - first),
+            "reads": READS, "configuration": configuration.name}
+
+
+def measure_overhead(names=("face", "speaker"), vectors=1, advance=lambda text: None):
+    """``{layer: (overhead, clocks with, clocks without)}`` of every layer and rank of the tasks ``names``.
+
+    Clocks from the start of the operation to its last result: with all rank lanes active, and on the same chip with the
+    same vectors' worth of reads and every lane inactive.
+    """
+    figures = {}
+    for name in names:
+        layers, ranks, _ = TASK_LAYERS[name]
+        configuration = load_configuration(name)
+        for outputs, inputs in layers:
+            bench = Bench(configuration, outputs, inputs, max(ranks))
+            advance(f"{name}: {outputs} x {inputs} at the pins")
+            spans = []
+            for active in ((1 << max(ranks)) - 1, 0):
+                first, last = bench.read(max(vectors, configuration.lora.vectors), active)
+                spans.append(last - first + 1)
+            figures[f"{name}_{outputs}x{inputs}_r{max(ranks)}"] = ((spans[0] - spans[1]) / spans[1], *spans)
+            bench.lane.close()
+    return figures
