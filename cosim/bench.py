@@ -78,8 +78,8 @@ def bench_crossbar(arguments, advance, console):
     advance("build chip and board, read 16 full tiles")
     figures = measure_adc(load_configuration("default"))
     console.print(f"ADCs busy {percent(figures['adc_busy'])} of {figures['clocks']} clocks ({figures['reads']} full "
-                  f"reads), {percent(figures['adc_busy_steady'])} in the steady state; {percent(figures['adc_useful'])} of the "
-                  "columns converted were used")
+                  f"reads), {percent(figures['adc_busy_steady'])} in the steady state; "
+                  f"{percent(figures['adc_useful'])} of the columns converted were used")
     layers = measure_overhead(advance=advance)
     table = Table(title="Clocks of a layer's read at the pins, adapters on and off", title_justify="left")
     for column in ("layer", "with", "without", "overhead"):
