@@ -1,7 +1,7 @@
 """The cocotb lane: the same text as in the native lane, run by cocotb on Verilator and seen at the pins only.
 
-A bench is a module with cocotb tests (`benches/`). It runs in the simulator's process, which never imports torch: what it
-needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON.
+A bench is a module with cocotb tests (`benches/`). It runs in the simulator's process, which never imports torch: what
+it needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import sys
 import xml.etree.ElementTree
 
 from cocotb_tools import runner
+from rmdlora.gen.files import configuration_tables
 
 from .verilate import (
     LINT_FLAGS,
@@ -25,7 +26,7 @@ from .verilate import (
     tool_environment,
 )
 
-__all__ = ["BenchFailure", "run_bench"]
+__all__ = ["BenchFailure", "describe_configuration", "run_bench"]
 
 # what a bench may see and drive; all else stays free for Verilator to optimise
 VISIBLE = ("clk", "rst", "irq", "running", "s_axi*", "m_axi*", "pin_*")
@@ -101,6 +102,11 @@ def run_bench(design, bench, folder, parameters=None, seed=0, waves=False):
                        extra_env={"RMDLORA_BENCH": str(folder)})
     judge(results, log)
     return json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else {}
+
+
+def describe_configuration(configuration):
+    """A `Configuration` as a bench's parameter (`benches.bench.configuration_of` turns it back)."""
+    return {"name": configuration.name, "tables": configuration_tables(configuration)}
 
 
 def judge(results, log):

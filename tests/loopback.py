@@ -4,7 +4,7 @@ from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.back import verilog
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
-from loopback_map import COUNT, ELEMENTS, MISSING
+from loopback_map import COUNT, ELEMENTS, FLAW, MISSING
 from rmdlora.cosim.verilate import Design
 
 __all__ = ["Loopback", "loopback_design"]
@@ -16,14 +16,15 @@ def stream_ports(bits):
 
 
 class Loopback(wiring.Component):
-    """y = x + BIAS, element by element; dx = c as it is. Writing COUNT makes `running` high until as many y have left.
+    """y = x + BIAS, element by element, wrong now and then while FLAW is set; dx = c as it is.
+
+    Writing COUNT makes `running` high until as many y have left.
 
     Members: ``s_axil``; ``s_axis_x`` (8-bit elements), ``m_axis_y`` (16-bit); ``s_axis_c``, ``m_axis_dx`` (64-bit);
     ``running``; ``irq``, high from the last y on until the next start.
     """
 
-    def __init__(self, flaw=False):
-        self.flaw = flaw    # drops a carry now and then
+    def __init__(self):
         master = {f"{c}{n}": Out(w) for c in ("aw", "ar") for n, w in (("addr", 12), ("prot", 3), ("valid", 1))}
         master |= {"wdata": Out(32), "wstrb": Out(4), "wvalid": Out(1), "bready": Out(1), "rready": Out(1)}
         master |= {"awready": In(1), "wready": In(1), "arready": In(1), "bvalid": In(1), "bresp": In(2)}
@@ -60,8 +61,7 @@ class Loopback(wiring.Component):
         m.submodules.narrow = narrow = fifo.SyncFIFO(width=16 * ELEMENTS, depth=4)
         sums = [(self.s_axis_x.tdata.word_select(i, 8).as_signed() + words[0][:16].as_signed())[:16]
                 for i in range(ELEMENTS)]
-        if self.flaw:
-            sums[2] = Mux(self.s_axis_x.tdata[:8] == 7, sums[2] ^ 1, sums[2])
+        sums[2] ^= words[FLAW // 4].any() & (self.s_axis_x.tdata[:8] == 7)
         m.d.comb += [narrow.w_data.eq(Cat(sums)), narrow.w_en.eq(self.s_axis_x.tvalid),
                      self.s_axis_x.tready.eq(narrow.w_rdy), self.m_axis_y.tdata.eq(narrow.r_data),
                      self.m_axis_y.tvalid.eq(narrow.r_rdy), narrow.r_en.eq(self.m_axis_y.tready),
@@ -77,7 +77,7 @@ class Loopback(wiring.Component):
         return m
 
 
-def loopback_design(flaw=False):
+def loopback_design():
     """The `Design` of a `Loopback`."""
-    text = verilog.convert(Loopback(flaw), name="loopback", emit_src=False, strip_internal_attrs=True)
+    text = verilog.convert(Loopback(), name="loopback", emit_src=False, strip_internal_attrs=True)
     return Design("loopback", (("loopback.v", text),))

@@ -3,7 +3,7 @@
 import cocotb
 import numpy as np
 from cocotb.task import bridge
-from loopback_map import BIAS, COUNT, ELEMENTS, MEMORY, MISSING
+from loopback_map import BIAS, COUNT, ELEMENTS, FLAW, MEMORY, MISSING
 from rmdlora.cosim.benches.bench import note, parameters
 from rmdlora.cosim.benches.pins import open_pins
 from rmdlora.cosim.benches.scoreboard import Scoreboard
@@ -23,6 +23,7 @@ def exercise(lane, given, board):
     except LaneFailure as failure:
         note(refused=str(failure))
     lane.write(BIAS, 100)
+    lane.write(FLAW, given.get("flaw", 0))
     lane.write(COUNT, count)
     lane.send("x", x)
     lane.expect("y", count)

@@ -4,6 +4,7 @@ from loopback import loopback_design
 from rmdlora.cosim.cocotb_lane import BenchFailure, run_bench
 
 GIVEN = {"count": 40, "stall": 0.3, "patient": False, "limit": 2000}
+FLAWED = GIVEN | {"count": 300, "limit": 9000, "flaw": 1}
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +23,15 @@ def test_every_beat_arrives_once_in_order_at_the_pins(design, tmp_path, stall, p
         assert np.all(np.diff(noted["clocks"]) == 1) and noted["clocks"][0] == noted["taken"][0] + 1
 
 
-def test_a_difference_fails_the_bench_and_names_code_index_clock_and_seed(tmp_path):
+def test_a_difference_fails_the_bench_and_names_code_index_clock_and_seed(design, tmp_path):
     with pytest.raises(BenchFailure, match=r"y\[\d+, 2\] must be (\d+), not \d+ at clock \d+ \(.*\) \(seed 7\)"):
-        run_bench(loopback_design(flaw=True), "loopback_bench", tmp_path, GIVEN | {"count": 300, "limit": 9000}, seed=7)
+        run_bench(design, "loopback_bench", tmp_path, FLAWED, seed=7)
 
 
-def test_a_difference_fails_the_bench_whoever_calls(tmp_path, monkeypatch):
+def test_a_difference_fails_the_bench_whoever_calls(design, tmp_path, monkeypatch):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     with pytest.raises(BenchFailure, match="must be"):
-        run_bench(loopback_design(flaw=True), "loopback_bench", tmp_path, GIVEN | {"count": 300, "limit": 9000}, seed=7)
+        run_bench(design, "loopback_bench", tmp_path, FLAWED, seed=7)
 
 
 def test_a_bench_that_hangs_fails_at_its_limit(design, tmp_path):

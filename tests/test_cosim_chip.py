@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from rmdlora.cosim.cocotb_lane import run_bench
-from rmdlora.cosim.system import chip_design, system_design
+from rmdlora.cosim.cocotb_lane import describe_configuration, run_bench
+from rmdlora.cosim.system import system_design
 from rmdlora.golden import lora
 from rmdlora.golden.mapping import map_weights
 from rmdlora.golden.read import read_layer
@@ -15,8 +15,8 @@ def configuration():
 
 
 @pytest.fixture(scope="module")
-def chip(configuration):
-    return chip_design(configuration)
+def design(configuration):
+    return system_design(configuration)
 
 
 def write_vectors(folder, configuration, seed, trains):
@@ -34,22 +34,22 @@ def write_vectors(folder, configuration, seed, trains):
     vectors, expected = folder / "vectors.npz", folder / "expected.npz"
     np.savez(vectors, **arrays)
     save_arrays(expected, lora.run(load_vectors(vectors, configuration), configuration))
-    return {"configuration": configuration.name, "vectors": str(vectors), "expected": str(expected)}
+    return {"configuration": describe_configuration(configuration), "vectors": str(vectors), "expected": str(expected)}
 
 
 @pytest.mark.parametrize(("trains", "stall"), [(False, 0), (True, 0), (True, 0.3)])
-def test_a_vector_file_gives_what_the_oracle_says_at_the_pins(chip, configuration, tmp_path, trains, stall):
+def test_a_vector_file_gives_what_the_oracle_says_at_the_pins(design, configuration, tmp_path, trains, stall):
     given = write_vectors(tmp_path, configuration, seed=11, trains=trains)
-    noted = run_bench(chip, "rmdlora.cosim.benches.vectors_bench", tmp_path / "run", given | {"stall": stall}, seed=3)
+    noted = run_bench(design, "rmdlora.cosim.benches.vectors_bench", tmp_path / "run", given | {"stall": stall}, seed=3)
     assert {"y", "multipliers"} <= set(noted["compared"]) and noted["cycles_forward"] > 0
     assert ("va" in noted["compared"]) == trains
 
 
-def test_a_layer_read_at_the_pins_is_the_oracles(configuration, tmp_path):
+def test_a_layer_read_at_the_pins_is_the_oracles(design, configuration, tmp_path):
     rng = np.random.default_rng(8)
     weights, x = rng.normal(size=(20, 30)), rng.integers(-128, 128, (3, 30))
     y = read_layer(map_weights(weights, configuration), x, 20, configuration)
     np.savez(tmp_path / "layer.npz", weights=weights, x=x, y=y)
-    noted = run_bench(system_design(configuration), "rmdlora.cosim.benches.tiles_bench", tmp_path / "run",
-                      {"configuration": configuration.name, "layer": str(tmp_path / "layer.npz")}, seed=8)
+    given = {"configuration": describe_configuration(configuration), "layer": str(tmp_path / "layer.npz")}
+    noted = run_bench(design, "rmdlora.cosim.benches.tiles_bench", tmp_path / "run", given, seed=8)
     assert noted["conversions"] > 0

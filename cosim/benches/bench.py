@@ -7,8 +7,9 @@ import pathlib
 from cocotb.clock import Clock
 from cocotb.simtime import get_sim_time
 from cocotb.triggers import RisingEdge
+from rmdlora.golden.spec.configuration import build_configuration
 
-__all__ = ["TICK_NS", "ClockCount", "note", "parameters", "start", "start_clock"]
+__all__ = ["TICK_NS", "ClockCount", "configuration_of", "note", "parameters", "start", "start_clock"]
 
 TICK_NS = 10
 RESET_CLOCKS = 8
@@ -22,6 +23,11 @@ def folder():
 def parameters():
     """The bench's parameters, as `cocotb_lane.run_bench` was given them, and its ``seed``."""
     return json.loads((folder() / "parameters.json").read_text(encoding="utf-8"))
+
+
+def configuration_of(given):
+    """The `Configuration` among a bench's parameters: ``configuration``, its ``name`` and ``tables``, every key."""
+    return build_configuration(given["configuration"]["tables"], given["configuration"]["name"])
 
 
 def note(**figures):

@@ -1,7 +1,8 @@
 """A layer read out of the crossbar at the board's pins, against what the oracle said of the same conductances.
 
-Parameters: ``configuration`` (name or path); ``layer``, path of an `.npz` file with ``weights`` (d, k), activations
-``x`` (n, k) and the ``y`` (n, d) expected. Noted: clocks, and the simulator's clocks a second while it read.
+Parameters: ``configuration`` (see `configuration_of`); ``layer``, path of an `.npz` file with ``weights`` (d, k),
+activations ``x`` (n, k) and the ``y`` (n, d) expected. Noted: what it counted, and how long
+the simulator took to read.
 """
 
 import ctypes
@@ -11,12 +12,11 @@ import cocotb
 import numpy as np
 from cocotb.task import bridge
 from cocotb.triggers import FallingEdge
-from rmdlora.cosim.benches.bench import note, parameters
+from rmdlora.cosim.benches.bench import configuration_of, note, parameters
 from rmdlora.cosim.benches.pins import open_pins
 from rmdlora.cosim.benches.scoreboard import Scoreboard
 from rmdlora.cosim.board import Board, conversions, violations
 from rmdlora.gen.driver import Driver
-from rmdlora.golden.spec.configuration import load_configuration
 
 START_CLOCKS = 40_000       # the board's start-up ends within these
 
@@ -53,7 +53,7 @@ def read_layer(lane, configuration, weights, x):
 @cocotb.test(timeout_time=1000, timeout_unit="ms")
 async def a_layer_read_at_the_pins_is_the_oracles(dut):
     given = parameters()
-    configuration = load_configuration(given["configuration"])
+    configuration = configuration_of(given)
     with np.load(given["layer"]) as archive:
         weights, x, expected = (archive[name] for name in ("weights", "x", "y"))
     library = ctypes.CDLL(None)     # the simulator itself

@@ -1,17 +1,16 @@
 """A vector file through the chip's ports, as `rmdlora run` does it in the native lane, against what the oracle said.
 
-Parameters: ``configuration`` (name or path), ``vectors`` and ``expected`` (paths of `.npz` files: contract, section 7),
-``stall`` (probability of a stalled clock at every source and sink).
+Parameters: ``configuration`` (see `configuration_of`), ``vectors`` and ``expected`` (paths of `.npz` files: contract,
+section 7), ``stall`` (probability of a stalled clock at every source and sink).
 """
 
 import cocotb
 import numpy as np
 from cocotb.task import bridge
-from rmdlora.cosim.benches.bench import note, parameters
+from rmdlora.cosim.benches.bench import configuration_of, note, parameters
 from rmdlora.cosim.benches.pins import open_pins
 from rmdlora.cosim.compare import Outcome, compare
 from rmdlora.cosim.rtl import run_rtl
-from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.vectors import load_vectors
 
 CYCLES = ("cycles_forward", "cycles_backward", "cycles_update")
@@ -32,7 +31,7 @@ def counted_at_the_pins(vectors, configuration, intervals):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def every_array_and_every_count_is_the_oracles(dut):
     given = parameters()
-    configuration = load_configuration(given["configuration"])
+    configuration = configuration_of(given)
     vectors = load_vectors(given["vectors"], configuration)
     with np.load(given["expected"]) as archive:
         expected = dict(archive)
