@@ -196,8 +196,9 @@ class Traffic:
             await ctx.tick()
 
 
-def draw_case(configuration, rng, most=5):
+def draw_case(configuration, rng, least=1):
     """A small `Case` with gentle shifts, so that codes differ and few saturate."""
-    case = Case(configuration, rng, (rng.randint(1, 4), rng.randint(1, most), rng.randint(1, most), rng.randint(1, 4)))
+    case = Case(configuration, rng, (rng.randint(least, 4), rng.randint(least, 5), rng.randint(least, 5),
+                                     rng.randint(least, 4)))
     case.shifts = {name: rng.randint(0, 6) for name in SHIFTS}
     return case

@@ -16,8 +16,8 @@ class Buffer(wiring.Component):
 
     The unit has them by default. A host request asks for a clock without a slot (``hold``), waits until no
     read-modify-write is under way, then reads or writes in one clock and answers as soon as the word is there: so no
-    word is lost or torn, whatever the unit does. Requests are served one at a time, in order; a forward loses two
-    slots a write, and a read's latency more where error correction must be awaited.
+    word is lost or torn, whatever the unit does. Requests are served one at a time, in order; a forward loses one
+    slot an access, three a read with error correction.
 
     With error correction a row word in which the host, the unit or the scrubber met a flipped bit is read again the
     same way and mended; an element with two flipped bits stays as it is. ``corrected``, ``uncorrectable``: row words
