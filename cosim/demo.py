@@ -78,7 +78,7 @@ def run_demo(options):
 
     console = Console()
     began = time.monotonic()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn(),
                TimeElapsedColumn())
     try:
         with Progress(*columns, console=console) as progress:
@@ -165,7 +165,7 @@ class Demonstration:
         The board in the simulation, the oracle's and the one that calibration reads are three of the same make: the
         same cells, and the same noise for the same read.
         """
-        line = self.step("program tiles, calibrate, evaluate the integer network")
+        line = self.step("program the tiles and calibrate")
         self.world, self.twin, self.bench = (Board(self.configuration) for _ in range(3))
         writers = [program_board(board) for board in (self.world, self.twin, self.bench)]
 
@@ -185,10 +185,10 @@ class Demonstration:
         text = verilog_text(self.configuration)
         self.verilog_lines = text.count("\n")
         self.finish(line)
-        line = self.step(f"build chip and board from {self.verilog_lines:,} lines (kept for the next time)")
+        line = self.step(f"build chip and board from {self.verilog_lines:,} lines")
         self.lane = NativeLane(self.configuration, board=True)
         self.finish(line)
-        line = self.step("start the board, load adapters and calibration")
+        line = self.step("start the board, load adapters and gains")
         self.world.attach(self.lane.library)
         self.driver = Driver(self.lane, self.configuration)
         self.driver.wait_board()
