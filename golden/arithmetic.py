@@ -12,6 +12,7 @@ from .spec.refusal import RefusedType, RefusedValue
 __all__ = ["FLOAT_BITS", "carrier", "matmul", "need_codes", "round_shift", "saturate", "stochastic_shift"]
 
 FLOAT_BITS = 53     # integers of magnitude up to 2**53 are exact in float64
+SMALL = 1 << 14     # products for which waking the threads of a matrix product takes longer than making them
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -31,7 +32,9 @@ def matmul(left, right, bound, shift=0, float_bits=FLOAT_BITS):
     """
     kind = carrier(bound, float_bits)
     if kind is torch.float64:   # a power of two scales every term exactly, and the right side is the small one
-        product = left.to(kind) @ right.to(kind).mul(2.0 ** -shift)
+        left, right = left.to(kind), right.to(kind).mul(2.0 ** -shift)
+        small = len(left) * right.numel() <= SMALL
+        product = (left[:, :, None] * right).sum(dim=1) if small else left @ right
         return product.round_() if shift else product
     product = left.to(kind) @ right.to(kind) if left.device.type == "cpu" else split_matmul(left, right)
     return round_shift(product, shift)

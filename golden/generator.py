@@ -1,7 +1,8 @@
 """The rank lanes' random generators: xorshift32, many steps at once.
 
-A step is a linear map of 32 bits over GF(2), so 2**i steps are one too: a matrix, squared i times. Kept as four tables
-of 256 words, a byte of the state each, it doubles the part of a sequence that is known, for every lane at once.
+A step is a linear map of 32 bits over GF(2), so 2**i steps are one too: a matrix, squared i times, kept as four tables
+of 256 words, one for each byte of the state. A long sequence is cut into stretches; their starts are reached by such
+jumps, and then all stretches of all lanes step side by side.
 """
 
 import functools
@@ -20,15 +21,19 @@ def seed_generators(seed, rank, device=None):
 
 def draw(states, count):
     """The next ``count`` states of every generator, in order: int64 (lanes, count); the last is where it stands."""
-    drawn = torch.empty(len(states), count, dtype=torch.int64, device=states.device)
-    drawn[:, 0] = jump(states, 0)
-    known, power = 1, 0
-    while known < count:
-        part = min(known, count - known)
-        drawn[:, known:known + part] = jump(drawn[:, :part], power)
-        known += part
-        power += 1
-    return drawn
+    power = ((count - 1).bit_length() + 1) // 2         # stretches of 2**power steps, about as many as they are long
+    stretches = -(-count >> power)
+    starts = states[:, None]                            # (lanes, stretches)
+    for doubling in range((stretches - 1).bit_length()):
+        starts = torch.cat([starts, jump(starts, power + doubling)], dim=1)
+    state = starts[:, :stretches].contiguous()
+    drawn = torch.empty(1 << power, *state.shape, dtype=torch.int64, device=states.device)
+    for place in drawn:
+        state = state ^ (state << 13 & 0xFFFFFFFF)
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        place.copy_(state)
+    return drawn.permute(1, 2, 0).reshape(len(states), -1)[:, :count]
 
 
 def jump(states, power):

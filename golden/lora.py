@@ -101,6 +101,11 @@ class Layer:
                                f"of {self.active.tolist()}")
 
     @property
+    def lanes(self):
+        """The trainable rank lanes, as an index: all of them, or their numbers."""
+        return slice(None) if bool(self.trainable.all()) else self.trainable.nonzero()[:, 0]
+
+    @property
     def rank(self):
         """r"""
         return self.a.shape[0]
@@ -183,8 +188,8 @@ def backward(layer, x, p, g):
     dx = saturate(layer.product(q, layer.a, formats.intermediate, formats.adapter, shifts.dx), formats.output)  # (n, k)
     dx, q = dx.to(torch.int64), q.to(torch.int64)
     va, vb = layer.va.to(torch.int64, copy=True), layer.vb.to(torch.int64, copy=True)
-    lanes = layer.trainable.nonzero()[:, 0]
-    if len(lanes):
+    if bool(layer.trainable.any()):
+        lanes = layer.lanes
         kind = carrier(1 << (max(formats.activation, formats.gradient) + formats.intermediate - 2), layer.float_bits)
         vb[:, lanes] = accumulate(vb[:, lanes], g, p[:, lanes], shifts.vb, formats.state, kind)
         va[lanes] = accumulate(va[lanes], q[:, lanes], x, shifts.va, formats.state, kind)
@@ -223,9 +228,9 @@ def update(layer, generators=None):
     """
     formats, shifts = layer.formats, layer.shifts
     a, b, va, vb = (matrix.to(torch.int64, copy=True) for matrix in (layer.a, layer.b, layer.va, layer.vb))
-    lanes = layer.trainable.nonzero()[:, 0]
-    if not len(lanes):
+    if not bool(layer.trainable.any()):
         return a, b, va, vb, generators
+    lanes = layer.lanes
     v = torch.cat([va[lanes], vb.T[lanes]], dim=1)              # (l, k + d): the order in which elements are updated
     weights = torch.cat([a[lanes], b.T[lanes]], dim=1)
     inputs = layer.inputs

@@ -65,6 +65,19 @@ def test_sums_past_53_bits_leave_float64():
     assert torch.equal(arithmetic.split_matmul(left, right), left @ right)
 
 
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (1, 600, 16), (9, 300, 16), (70, 30, 20)])
+@pytest.mark.parametrize("shift", [0, 1, 13])
+def test_products_are_exact_on_every_path(sizes, shift):
+    torch.manual_seed(sum(sizes))
+    n, m, k = sizes
+    left, right = torch.randint(-(1 << 17), 1 << 17, (n, m)), torch.randint(-(1 << 17), 1 << 17, (m, k))
+    wanted = arithmetic.round_shift(left @ right, shift)
+    for float_bits in (53, 0):
+        got = arithmetic.matmul(left, right, m << 34, shift, float_bits)
+        assert got.dtype is (torch.float64 if float_bits else torch.int64)
+        assert torch.equal(got.to(torch.int64), wanted)
+
+
 @pytest.mark.parametrize("kind", [torch.int64, torch.float64])
 def test_tensors_round_as_the_specification_does(kind):
     values = torch.cat([torch.arange(-300, 301), torch.tensor([(1 << 52) - 1, 1 - (1 << 52), 3 << 45, -(3 << 45)])])
