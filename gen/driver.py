@@ -22,7 +22,8 @@ __all__ = ["Driver", "Layer", "OperationFault", "Shifts"]
 
 COUNTERS = {"forward": "CYCLES_FORWARD", "backward": "CYCLES_BACKWARD", "update": "CYCLES_UPDATE", "clocks": "CYCLES",
             "completed": "COMPLETED", "conversions": "CONVERSIONS", "tile_reads": "TILE_READS", "pulses": "PULSES",
-            "frames": "FRAMES", "corrected": "CORRECTED", "uncorrectable": "UNCORRECTABLE"}
+            "frames": "FRAMES", "corrected": "CORRECTED", "uncorrectable": "UNCORRECTABLE",
+            "updates": "UPDATES", "erasures": "ERASURES"}
 WIDE = ("forward", "backward", "update", "clocks")      # 64 bits: the high half follows the low one
 
 
@@ -199,7 +200,7 @@ class Driver:
         while self.started - self.ended >= OPERATION_QUEUE:
             self.wait_for_end(limit)
         words = {}
-        for field, value in operation.items():
+        for field, value in {"slots": 0, **operation}.items():
             name, part = OPERATION[field]
             words.setdefault(name, {})[part] = value
         words = {name: register(name).pack(**parts) for name, parts in words.items()}

@@ -46,6 +46,12 @@ class Layer:
         active = (1 << self.rank) - 1 if self.active is None else self.active
         return active, active if self.trainable is None else self.trainable
 
+    @property
+    def fields(self):
+        """Fields of operations on it."""
+        active, trainable = self.masks
+        return {**dataclasses.asdict(self), "active": active, "trainable": trainable, "slots": 0}
+
 
 @dataclasses.dataclass(frozen=True)
 class Shifts:
@@ -78,9 +84,7 @@ class Run:
     def __init__(self, driver, layer, shifts, crossbar=False, nearest=False):
         self.driver = driver
         self.layer = layer
-        active, trainable = layer.masks
-        self.fixed = {**dataclasses.asdict(layer), **dataclasses.asdict(shifts), "active": active,
-                      "trainable": trainable, "nearest": int(nearest)}
+        self.fixed = {**layer.fields, **dataclasses.asdict(shifts), "nearest": int(nearest)}
         self.crossbar = crossbar
         self.operations, self.limit = [], GRACE
         self.operands = {"x": [], "c": [], "g": []}

@@ -46,11 +46,12 @@ class Divider(wiring.Component):
 class OperationCheck(wiring.Component):
     """Takes operations one by one and says of each why it may not start (contract 6, and the rules of `Fault`).
 
-    Of several broken rules the one with the lowest code is named. An update has no vectors and only a forward reads the
-    calibration, so what an operation does not use is not checked; masks are, always. Counting (row words, tiles) needs
-    no multiplier: about 40 clocks, which pass while the operation before still runs. The verdict waits for ``idle``,
-    since it may depend on that one: ``CHUNK`` on the latest forward that was let through, ``BOARD`` on the board as it
-    is then.
+    Of several broken rules the one with the lowest code is named. Only a forward and a backward have vectors, only a
+    forward reads the calibration and only a copy has a target, so what an operation does not use is not checked; masks
+    are, always. A slot that may not be named goes before all: nobody knows what the other rules are to be about.
+    Counting (row words, tiles) needs no multiplier: about 40 clocks, which pass while the operation before still runs.
+    The verdict waits for ``idle``, since it may depend on that one: ``CHUNK`` on the latest forward that was let
+    through, ``BOARD`` on the board as it is then.
 
     Parameters
     ----------
@@ -83,9 +84,10 @@ class OperationCheck(wiring.Component):
         addend, step = Signal(32), Signal(range(17))
         broken = Signal(len(Fault.NAMES))           # bit: a rule of that code is broken
         output_groups = Signal(17)
-        ends = [Signal(33, name=f"end_{name}") for name in ("adapter", "calibration", "tiles")]
-        limits = (configuration.sram.words, configuration.calibration_words, configuration.crossbar.arrays)
-        fits = Signal(3)                            # each of them ends inside its memory
+        ends = [Signal(33, name=f"end_{name}") for name in ("adapter", "calibration", "tiles", "target")]
+        limits = (configuration.sram.words, configuration.calibration_words, configuration.crossbar.arrays,
+                  configuration.sram.words)
+        fits, apart = Signal(4), Signal()           # each of them ends inside its memory; a copy and what it is of
 
         def ceil_shift(count, by):
             return (count + (by - 1)) >> (by.bit_length() - 1)
@@ -94,6 +96,7 @@ class OperationCheck(wiring.Component):
             return (count == 0) | (count > limit)
 
         forward, backward = operation.kind == Kind.FORWARD, operation.kind == Kind.BACKWARD
+        copies, walks = operation.kind == Kind.COPY, Cat(operation.kind == kind for kind in Kind.WALKS).any()
         crossbar = Signal()
         m.d.comb += [crossbar.eq(forward & operation.crossbar), row_tiles.dividend.eq(operation.inputs),
                      column_tiles.dividend.eq(operation.outputs), self.holding.eq(1)]
@@ -132,30 +135,33 @@ class OperationCheck(wiring.Component):
 
             with m.State("Measure"):
                 m.d.sync += [ends[0].eq(operation.adapter + words), ends[1].eq(operation.calibration + output_groups),
-                             ends[2].eq(operation.tile + tiles)]
+                             ends[2].eq(operation.tile + tiles), ends[3].eq(operation.target + words)]
                 m.next = "Compare"
 
             with m.State("Compare"):
-                m.d.sync += fits.eq(Cat(end <= limit for end, limit in zip(ends, limits, strict=True)))
+                m.d.sync += [fits.eq(Cat(end <= limit for end, limit in zip(ends, limits, strict=True))),
+                             apart.eq((operation.target >= ends[0]) | (operation.adapter >= ends[3]))]
                 m.next = "Weigh"
 
             with m.State("Weigh"):
                 past_rank = Cat(operation.rank[:6] <= lane for lane in range(len(operation.active)))
                 sizes = [beyond(operation.inputs, geometry.max_inputs), beyond(operation.outputs, geometry.max_outputs),
                          beyond(operation.rank, geometry.max_rank),
-                         (operation.vectors == 0) & (operation.kind != Kind.UPDATE)]
+                         (operation.vectors == 0) & (operation.kind != Kind.UPDATE) & ~walks]
                 shifts = [(operation.kind == kind) & (operation[name] > SHIFT_LIMIT)
                           for kind, names in SHIFTS.items() for name in names]
                 m.d.sync += [
-                    broken[Fault.KIND].eq(operation.kind == len(Kind.NAMES)),
+                    broken[Fault.KIND].eq((operation.kind >= len(Kind.NAMES)) & ~walks),
                     broken[Fault.SIZE].eq(Cat(sizes).any()),
-                    broken[Fault.SPACE].eq(~fits[0] | (forward & ~fits[1]) | (crossbar & ~fits[2])),
+                    broken[Fault.SPACE].eq(~fits[0] | (forward & ~fits[1]) | (crossbar & ~fits[2])
+                                           | (copies & ~(fits[3] & apart))),
                     broken[Fault.MASK].eq((operation.trainable & ~operation.active).any()
                                           | ((operation.active | operation.trainable) & past_rank).any()),
                     broken[Fault.SHIFT].eq(Cat(shifts).any()),
                     broken[Fault.CHUNK].eq(backward & ((operation.vectors > lanes.chunk)
                                                        | (operation.vectors > latest_forward))),
-                    broken[Fault.BOARD].eq(crossbar & ~self.board_ready)]
+                    broken[Fault.BOARD].eq(crossbar & ~self.board_ready),
+                    broken[Fault.SLOT].eq(operation.unknown)]
                 with m.If(self.idle):
                     m.next = "Judge"
 
@@ -164,6 +170,8 @@ class OperationCheck(wiring.Component):
                 for code in reversed(range(len(Fault.NAMES))):
                     with m.If(broken[code]):
                         m.d.sync += self.o.payload.fault.eq(code)
+                with m.If(broken[Fault.SLOT]):
+                    m.d.sync += self.o.payload.fault.eq(Fault.SLOT)
                 with m.If(forward & ~broken.any()):
                     m.d.sync += latest_forward.eq(operation.vectors)
                 m.next = "Hand over"

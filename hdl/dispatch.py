@@ -1,6 +1,6 @@
 """Starts operations, one at a time, on the units they need, and routes the operands of the one that runs."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.registers import Fault, Kind
@@ -22,7 +22,8 @@ class Dispatcher(wiring.Component):
     -------
     i : operations with their verdicts.
     lora, crossbar : operations to start.
-    lora_done : the LoRA unit is in the last clock of its operation.
+    walker : walks over adapters to start, on the walker alone; ``walker_fault`` is how one ended.
+    lora_done, walker_done : the LoRA unit, the walker is in the last clock of its operation.
     idle : nothing runs, nothing is about to start.
     started : an operation was let through in the clock before; ``current`` is what it is, until the next one.
     uses_crossbar : the current operation has its `c` from the crossbar; ``operands`` may move.
@@ -33,25 +34,31 @@ class Dispatcher(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(CheckedOperation)), "lora": Out(stream.Signature(Operation)),
             "crossbar": Out(stream.Signature(Operation)), "lora_done": In(1), "idle": Out(1), "started": Out(1),
+            "walker": Out(stream.Signature(Operation)), "walker_done": In(1), "walker_fault": In(8),
             "current": Out(Operation), "uses_crossbar": Out(1), "operands": Out(1), "ended": Out(1), "fault": Out(8)})
 
     def elaborate(self, platform):
         m = Module()
         checked, current = self.i.payload, self.current
         crossbar = (checked.operation.kind == Kind.FORWARD) & checked.operation.crossbar
+        walks = Cat(checked.operation.kind == kind for kind in Kind.WALKS).any()
         m.d.comb += [self.lora.payload.eq(current), self.crossbar.payload.eq(current)]
+        m.d.comb += self.walker.payload.eq(current)
         m.d.sync += self.started.eq(0)
         with m.If(self.lora.ready):
             m.d.sync += self.lora.valid.eq(0)
         with m.If(self.crossbar.ready):
             m.d.sync += self.crossbar.valid.eq(0)
+        with m.If(self.walker.ready):
+            m.d.sync += self.walker.valid.eq(0)
 
         with m.FSM():
             with m.State("Wait for operation"):
                 m.d.comb += [self.idle.eq(~self.i.valid), self.i.ready.eq(1)]
                 with m.If(self.i.valid & (checked.fault == Fault.NONE)):
-                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(1), self.crossbar.valid.eq(crossbar),
-                                 self.uses_crossbar.eq(crossbar), self.started.eq(1)]
+                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(~walks),
+                                 self.crossbar.valid.eq(crossbar), self.uses_crossbar.eq(crossbar), self.started.eq(1)]
+                    m.d.sync += self.walker.valid.eq(walks)
                     m.next = "Operation runs"
                 with m.Elif(self.i.valid):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(checked.fault)]
@@ -59,6 +66,9 @@ class Dispatcher(wiring.Component):
                 m.d.comb += self.operands.eq(1)
                 with m.If(self.lora_done):
                     m.d.comb += self.ended.eq(1)
+                    m.next = "Wait for operation"
+                with m.If(self.walker_done):
+                    m.d.comb += [self.ended.eq(1), self.fault.eq(self.walker_fault)]
                     m.next = "Wait for operation"
         return m
 

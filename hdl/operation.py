@@ -3,15 +3,25 @@
 from amaranth.hdl import Module
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
-from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE
+from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE, SUMMED
 
 __all__ = ["Operation", "OperationQueue", "pack_operation"]
 
 
-class Operation(data.Struct):
-    """One forward, backward or update of one layer. Names, widths and meanings are the OP_* registers'."""
+class Part(data.Struct):
+    """One of the adapters whose sum an operation works on: its first row word and its rank; none where that is 0."""
 
-    kind: 2
+    adapter: 20
+    rank: 8
+
+
+class Operation(data.Struct):
+    """One forward, backward or update of one layer, or a walk over its adapter. Names, widths and meanings are the OP_*
+    registers'; the last two are the slot table's: ``more``, the adapters beside the first, and ``unknown``, a slot was
+    named that may not be.
+    """
+
+    kind: 3
     crossbar: 1
     nearest: 1
     vectors: 32
@@ -33,6 +43,11 @@ class Operation(data.Struct):
     lra: 5
     lrb: 5
     momentum: 4
+    target: 20
+    slots: 3
+    slot_0: 5
+    more: data.ArrayLayout(Part, SUMMED - 1)
+    unknown: 1
 
 
 def pack_operation(operation, registers):

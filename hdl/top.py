@@ -1,4 +1,4 @@
-"""The chip: registers, queue, LoRA unit, buffer and crossbar peripheral, connected."""
+"""The chip: registers, queue, slot table, LoRA unit, walker, buffer and crossbar peripheral, connected."""
 
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
@@ -7,7 +7,7 @@ from rmdlora.golden.spec.formats import STREAMS, container_bits
 from rmdlora.golden.spec.registers import ADDRESS_BITS, Fault
 
 from .axi import AxiLite, AxiLiteSlave, AxiStream, BeatIn, BeatOut, LastBeat
-from .buffer import Buffer
+from .buffer import Buffer, RowShare, Walker
 from .check import OperationCheck
 from .counters import Counters
 from .crossbar import Crossbar
@@ -16,6 +16,7 @@ from .lora import LoraUnit
 from .operation import OperationQueue, pack_operation
 from .pins import BoardPins
 from .registers import RegisterBank
+from .slots import SlotTable
 from .windows import Windows
 
 __all__ = ["Chip"]
@@ -25,7 +26,8 @@ class Chip(wiring.Component):
     """Everything between the processor and the board. One clock, ``clk``, and one synchronous reset, ``rst``.
 
     ``CONTROL.soft_reset`` resets queue, units and result streams (``tvalid`` may fall without ``tready``), a clock
-    after it is written; registers, counters, the buffer's memories and the random generators keep what they hold.
+    after it is written; registers, counters, the buffer's memories and the random generators keep what they hold. The
+    slot table and the buffer's memories keep it through ``rst`` too.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ class Chip(wiring.Component):
         router = OperandRouter(configuration)
         lora, crossbar = LoraUnit(configuration), Crossbar(configuration)
         m.submodules.queue, m.submodules.check, m.submodules.dispatcher = unit(queue), unit(check), unit(dispatcher)
+        slots, share, walker = SlotTable(), RowShare(configuration), Walker(configuration)
+        m.submodules.slots, m.submodules.share, m.submodules.walker = slots, share, unit(walker)
         m.submodules.router, m.submodules.lora, m.submodules.crossbar = unit(router), unit(lora), unit(crossbar)
 
         # Host
@@ -78,17 +82,23 @@ class Chip(wiring.Component):
         wiring.connect(m, axi.access, windows.access)
         wiring.connect(m, windows.registers, registers.access)
         wiring.connect(m, windows.host, buffer.host)
-        wiring.connect(m, lora.rows, buffer.rows)
+        wiring.connect(m, lora.rows, share.unit)
+        wiring.connect(m, walker.rows, share.walker)
+        wiring.connect(m, share.rows, buffer.rows)
+        m.d.comb += share.walks.eq(walker.running)
+        wiring.connect(m, registers.slot, slots.port)
         generator, state = lora.generator, registers.generator
         m.d.comb += [generator.lane.eq(state.index), generator.w_en.eq(state.w_en), generator.w_data.eq(state.w_data),
                      state.r_data.eq(generator.r_data)]
 
         # Operations
-        m.d.comb += pack_operation(queue.operation, registers)
+        m.d.comb += [*pack_operation(slots.described, registers), queue.operation.eq(slots.resolved)]
         m.d.comb += [queue.start.eq(registers.op_start.strobe), registers.op_start.refuse.eq(queue.refuse)]
         wiring.connect(m, queue.o, check.i)
         wiring.connect(m, check.o, dispatcher.i)
         wiring.connect(m, dispatcher.lora, lora.operation)
+        wiring.connect(m, dispatcher.walker, walker.operation)
+        m.d.comb += [dispatcher.walker_done.eq(walker.done), dispatcher.walker_fault.eq(walker.fault)]
         command, operation = crossbar.command, dispatcher.crossbar
         m.d.comb += [command.valid.eq(operation.valid), operation.ready.eq(command.ready),
                      *(command.payload[field].eq(operation.payload[field])
@@ -125,6 +135,8 @@ class Chip(wiring.Component):
         m.d.sync += soft_reset.eq(registers.control.word.soft_reset)
         m.d.comb += [
             counters.running.eq(lora.running), counters.kind.eq(dispatcher.current.kind),
+            counters.fault.eq(dispatcher.fault), registers.updates.eq(counters.updates),
+            registers.erasures.eq(counters.erasures), registers.checksum.eq(walker.checksum),
             counters.ended.eq(dispatcher.ended), counters.clear.eq(clear), crossbar.clear.eq(clear),
             registers.completed.eq(counters.completed), registers.cycles.eq(counters.clocks),
             registers.cycles_forward.eq(counters.forward), registers.cycles_backward.eq(counters.backward),

@@ -100,7 +100,7 @@ class PaperChip(Transport):
     def start(self):
         """Queue what the OP_* registers describe."""
         assert len(self.waiting) < OPERATION_QUEUE, "OP_START meets a full queue"
-        operation = {field: self.words[register(name).address] >> register(name).field(part).low
+        operation = {field: self.words.get(register(name).address, 0) >> register(name).field(part).low
                      & (1 << register(name).field(part).bits) - 1 for field, (name, part) in OPERATION.items()}
         self.operations.append(operation)
         self.waiting.append(operation)

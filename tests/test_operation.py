@@ -25,23 +25,29 @@ BUSY_CLOCKS = 5     # of an operation in the benches
 
 def verdict(operation, configuration, latest_forward, board_ready):
     """Code of the first rule of `Fault` that an operation breaks."""
-    op = {**dict.fromkeys(OPERATION, 0), **operation}
+    op = {**dict.fromkeys(OPERATION, 0), "unknown": 0, **operation}
     lanes, geometry = configuration.lora, configuration.geometry
     forward, backward = op["kind"] == Kind.FORWARD, op["kind"] == Kind.BACKWARD
     reads_board = forward and op["crossbar"]
-    if op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE):
+    if op["unknown"]:
+        return Fault.SLOT
+    walks = op["kind"] in Kind.WALKS
+    if op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE) and not walks:
         return Fault.KIND
     if not (1 <= op["inputs"] <= geometry.max_inputs and 1 <= op["outputs"] <= geometry.max_outputs
-            and 1 <= op["rank"] <= geometry.max_rank and (op["kind"] == Kind.UPDATE or op["vectors"] >= 1)):
+            and 1 <= op["rank"] <= geometry.max_rank and (op["kind"] == Kind.UPDATE or walks or op["vectors"] >= 1)):
         return Fault.SIZE
     tiles = configuration.row_tiles(op["inputs"]) * configuration.column_tiles(op["outputs"])
-    if (op["adapter"] + lanes.layout(op["inputs"], op["outputs"], op["rank"]).words > configuration.sram.words
+    words = lanes.layout(op["inputs"], op["outputs"], op["rank"]).words
+    if (op["adapter"] + words > configuration.sram.words
+            or (op["kind"] == Kind.COPY and (op["target"] + words > configuration.sram.words
+                                             or abs(op["target"] - op["adapter"]) < words))
             or (forward and op["calibration"] + lanes.groups(op["outputs"]) > configuration.calibration_words)
             or (reads_board and op["tile"] + tiles > configuration.crossbar.arrays)):
         return Fault.SPACE
     if op["trainable"] & ~op["active"] or op["active"] >> op["rank"]:
         return Fault.MASK
-    shifts = {Kind.FORWARD: "p u w", Kind.BACKWARD: "q dx va vb", Kind.UPDATE: ""}[op["kind"]].split()
+    shifts = {Kind.FORWARD: "p u w", Kind.BACKWARD: "q dx va vb", Kind.UPDATE: ""}.get(op["kind"], "").split()
     if any(op[name] > 47 for name in shifts):
         return Fault.SHIFT
     if backward and op["vectors"] > min(lanes.chunk, latest_forward):
@@ -79,6 +85,15 @@ def cases(configuration):
         tiles = configuration.row_tiles(inputs) * configuration.column_tiles(outputs)
         edge("tile", 0, max(0, arrays - tiles), max(0, arrays - tiles) + 1, 65535, crossbar=1, inputs=inputs,
              outputs=outputs)
+    words = lanes.layout(40, 20, 5).words
+    for kind in Kind.WALKS:
+        edge("adapter", configuration.sram.words - words, configuration.sram.words - words + 1, kind=kind, target=0)
+        edge("target", 0, words + 6, words + 7, words + 8, 8, 7, configuration.sram.words - words,
+             configuration.sram.words - words + 1, 0xFFFFF, kind=kind, adapter=7)
+        edge("adapter", 0, words, words - 1, kind=kind, target=words)
+        edge("vectors", 0, kind=kind, target=words, p=63)
+        edge("rank", 0, 9, kind=kind, target=words)
+    edge("unknown", 1, inputs=0, kind=3)
     for forward in (1, 4, lanes.chunk, lanes.chunk + 3):     # what a backward may follow
         found.append(({"vectors": forward}, 1))
         edge("vectors", 1, forward, forward + 1, lanes.chunk, lanes.chunk + 1, kind=Kind.BACKWARD)
@@ -86,7 +101,7 @@ def cases(configuration):
     for _ in range(120):
         operation = {field: chance.getrandbits(register(name).field(part).bits)
                      for field, (name, part) in OPERATION.items() if chance.random() < 0.1}
-        found.append(({"kind": chance.randrange(4), **operation}, chance.randrange(2)))
+        found.append(({"kind": chance.randrange(8), **operation}, chance.randrange(2)))
     return [({**LEGAL, **operation}, board_ready) for operation, board_ready in found]
 
 
@@ -123,7 +138,7 @@ def test_every_rule_is_judged_on_both_sides_of_its_edge(configuration):
             seen.add(found)
 
     simulate(check, bench)
-    assert seen == set(range(Fault.FRAMING))     # that one is the board's, not a rule
+    assert seen == {*range(Fault.FRAMING), Fault.SLOT}      # the others come of running
 
 
 def test_tiles_are_counted_with_the_reference_column_left_out():
@@ -188,13 +203,13 @@ def test_every_field_of_an_operation_is_the_one_its_register_holds():
 
 def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
     dispatcher, chance = Dispatcher(), random.Random("dispatch")
-    given = [(chance.randrange(3), chance.randrange(2), chance.choice([Fault.NONE, Fault.NONE, Fault.SHIFT]))
-             for _ in range(40)]
+    given = [(chance.choice([0, 1, 2, *Kind.WALKS]), chance.randrange(2),
+              chance.choice([Fault.NONE, Fault.NONE, Fault.SHIFT])) for _ in range(40)]
     started = [index for index, (_, _, fault) in enumerate(given) if fault == Fault.NONE]
-    ended, lora, crossbar = [], [], []
+    ended, lora, crossbar, walker = [], [], [], []
 
     async def bench(ctx):
-        offered, left = 0, 0    # operations offered so far; clocks the LoRA unit still runs
+        units_of, offered, left = [], 0, 0    # operations offered so far; clocks the LoRA unit or the walker still runs
         for _ in range(1500):
             if not ctx.get(dispatcher.i.valid) and offered < len(given) and chance.randrange(2):
                 kind, uses, fault = given[offered]
@@ -204,18 +219,26 @@ def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
                 offered += 1
             ctx.set(dispatcher.lora.ready, left == 0 and chance.randrange(2))
             ctx.set(dispatcher.crossbar.ready, chance.randrange(2))
-            ctx.set(dispatcher.lora_done, left == 1)
+            ctx.set(dispatcher.walker.ready, left == 0 and chance.randrange(2))
+            walks = bool(units_of) and units_of[-1] is walker
+            ctx.set(dispatcher.lora_done, left == 1 and not walks)
+            ctx.set(dispatcher.walker_done, left == 1 and walks)
+            ctx.set(dispatcher.walker_fault, Fault.ERASURE)
             if left:
-                kind, uses, _ = given[lora[-1]]
+                running = units_of[-1][-1]
+                kind, uses, _ = given[running]
                 assert (ctx.get(dispatcher.idle), ctx.get(dispatcher.operands)) == (0, 1)
                 assert ctx.get(dispatcher.ended) == (left == 1)
                 assert ctx.get(dispatcher.uses_crossbar) == (kind == Kind.FORWARD and uses)
-                assert ctx.get(dispatcher.current.vectors) == lora[-1]
+                assert ctx.get(dispatcher.current.vectors) == running
             left = max(0, left - 1)
-            for stream, units in ((dispatcher.lora, lora), (dispatcher.crossbar, crossbar)):
+            for stream, units in ((dispatcher.lora, lora), (dispatcher.crossbar, crossbar),
+                                  (dispatcher.walker, walker)):
                 if ctx.get(stream.valid) and ctx.get(stream.ready):
                     units.append(ctx.get(stream.payload.vectors))
-                    left = BUSY_CLOCKS if units is lora else left
+                    if units is not crossbar:
+                        left = BUSY_CLOCKS
+                        units_of.append(units)
             if ctx.get(dispatcher.ended):
                 ended.append(ctx.get(dispatcher.fault))
             taken = ctx.get(dispatcher.i.valid) and ctx.get(dispatcher.i.ready)
@@ -224,8 +247,9 @@ def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
                 ctx.set(dispatcher.i.valid, 0)
 
     simulate(dispatcher, bench)
-    assert ended == [fault for _, _, fault in given]
-    assert lora == started
+    assert ended == [Fault.ERASURE if kind in Kind.WALKS and not fault else fault for kind, _, fault in given]
+    assert sorted(lora + walker) == started
+    assert walker == [index for index in started if given[index][0] in Kind.WALKS]
     assert crossbar == [index for index in started if given[index][0] == Kind.FORWARD and given[index][1]]
 
 

@@ -86,6 +86,13 @@ class Lanes:
         """Row words a position (a column of A, a row of B) takes."""
         return ceil_div(rank, self.lanes)
 
+    def offsets(self, ranks):
+        """First rank lane of each adapter of a sum, and the lane behind the last: whole rank groups each."""
+        offsets = [0]
+        for rank in ranks:
+            offsets.append(offsets[-1] + self.rank_groups(rank) * self.lanes)
+        return offsets
+
     def groups(self, positions):
         """Groups of ``rows`` positions that cover ``positions``."""
         return ceil_div(positions, self.rows)

@@ -14,6 +14,8 @@ __all__ = [
     "OPERATION",
     "OPERATION_QUEUE",
     "REGISTERS",
+    "SLOTS",
+    "SUMMED",
     "WINDOWS",
     "Fault",
     "Field",
@@ -27,6 +29,8 @@ __all__ = [
 
 ADDRESS_BITS = 26
 OPERATION_QUEUE = 4     # operations that may wait; OP_START answers with an error while so many do
+SLOTS = 32              # entries of the slot table
+SUMMED = 1              # slots that one operation may name
 IDENTITY = 0x524D444C   # "RMDL"
 VERSION = 0x00000100
 
@@ -38,6 +42,10 @@ class Kind:
     BACKWARD = 1
     UPDATE = 2
     NAMES = ("forward", "backward", "update")
+    COPY = 5         # an adapter's row words, weights and states, to OP_TARGET
+    ERASE = 6        # its row words to 0, weights and states, then read again
+    CHECKSUM = 7     # of its weights and states, for CHECKSUM
+    WALKS = (COPY, ERASE, CHECKSUM)
 
 
 class Fault:
@@ -52,7 +60,9 @@ class Fault:
     CHUNK = 6        # a backward over more vectors than lora.chunk, or than the forward before it
     BOARD = 7        # a crossbar operation on a board whose start-up failed or has not ended
     FRAMING = 8      # an ADC's framing zeros were not zero
-    NAMES = ("none", "kind", "size", "space", "mask", "shift", "chunk", "board", "framing")
+    SLOT = 9         # a slot named that is not valid, that another names too, or more slots than can be
+    ERASURE = 10     # an erased row word did not read back as 0
+    NAMES = ("none", "kind", "size", "space", "mask", "shift", "chunk", "board", "framing", "slot", "erasure")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +155,11 @@ REGISTERS = (
     Register("INTERRUPT_ENABLE", 0x028, "rw", "Which pending interrupts drive the pin.", (
         Field("done", 0, 1, ""), Field("fault", 1, 1, ""))),
     Register("COMPLETED", 0x02C, "ro", "Operations ended since reset, refused ones included.", whole("count")),
+    Register("CHECKSUM", 0x030, "ro", "Of the latest CHECKSUM operation: CRC-32 (of zlib) of the adapter's elements, "
+             "row word by row word, each as 4 bytes of weight and 8 of state, little-endian, sign-extended; padding is "
+             "0.", whole("CRC-32")),
     Register("OP_CONTROL", 0x040, "rw", "What the next operation is.", (
-        Field("kind", 0, 2, "0 forward, 1 backward, 2 update"),
+        Field("kind", 0, 3, "0 forward, 1 backward, 2 update, 5 copy, 6 erase, 7 checksum"),
         Field("crossbar", 4, 1, "c comes from the crossbar instead of the c stream"),
         Field("nearest", 5, 1, "update rounds to nearest instead of stochastically"))),
     Register("OP_VECTORS", 0x044, "rw", "n", whole("vectors")),
@@ -167,6 +180,11 @@ REGISTERS = (
         Field("lra", 0, 5, ""), Field("lrb", 8, 5, ""), Field("momentum", 16, 4, ""))),
     Register("OP_START", 0x074, "wo", "Any write queues the operation described above; an error answers it where "
              "OPERATION_QUEUE of them wait already.", whole("any")),
+    Register("OP_SLOTS", 0x078, "rw", "Adapters by their slots instead of OP_ADAPTER and OP_RANK. Looked up when the "
+             "operation is queued.", (
+        Field("count", 0, 3, "slots named; 0: OP_ADAPTER and OP_RANK say"),
+        *(Field(f"slot_{index}", 8 + 5 * index, 5, "entry of the slot table") for index in range(SUMMED)))),
+    Register("OP_TARGET", 0x07C, "rw", "First row word of where a copy goes.", whole("row word", 20)),
     Register("CYCLES_FORWARD", 0x080, "ro", "Cycles of forwards.", whole("low half")),
     Register("CYCLES_FORWARD_HIGH", 0x084, "ro", "", whole("high half")),
     Register("CYCLES_BACKWARD", 0x088, "ro", "Cycles of backwards.", whole("low half")),
@@ -183,8 +201,14 @@ REGISTERS = (
              "mended; 0 without error correction.", whole("count")),
     Register("UNCORRECTABLE", 0x0B4, "ro", "Row words read from the buffer that had an element with two flipped bits; "
              "0 without error correction.", whole("count")),
+    Register("UPDATES", 0x0C0, "ro", "Updates run.", whole("count")),
+    Register("ERASURES", 0x0C4, "ro", "Adapters and snapshots erased and found to be.", whole("count")),
     Register("GENERATOR", 0x100, "rw_port", "State of a rank lane's random generator; writing 0 stores 1.",
              whole("xorshift32 state", reset=1), count=32),
+    Register("SLOT", 0x180, "rw_port", "Entry of the slot table: an adapter. No reset touches it, and one write makes "
+             "it another one; valid is 0 after power-up.", (
+        Field("base", 0, 20, "first row word"), Field("rank", 20, 8, "r"),
+        Field("valid", 31, 1, "the slot may be named")), count=SLOTS),
 )
 
 WINDOWS = (
@@ -204,7 +228,8 @@ OPERATION = {
     "p": ("OP_FORWARD_SHIFTS", "p"), "u": ("OP_FORWARD_SHIFTS", "u"), "w": ("OP_FORWARD_SHIFTS", "w"),
     "q": ("OP_BACKWARD_SHIFTS", "q"), "dx": ("OP_BACKWARD_SHIFTS", "dx"), "va": ("OP_BACKWARD_SHIFTS", "va"),
     "vb": ("OP_BACKWARD_SHIFTS", "vb"), "lra": ("OP_UPDATE_SHIFTS", "lra"), "lrb": ("OP_UPDATE_SHIFTS", "lrb"),
-    "momentum": ("OP_UPDATE_SHIFTS", "momentum"),
+    "momentum": ("OP_UPDATE_SHIFTS", "momentum"), "target": ("OP_TARGET", "value"), "slots": ("OP_SLOTS", "count"),
+    **{f"slot_{index}": ("OP_SLOTS", f"slot_{index}") for index in range(SUMMED)},
 }
 
 

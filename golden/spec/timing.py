@@ -38,6 +38,9 @@ SATURATE = 1
 ACCUMULATE = 1
 STORE = 1       # into the memory of p or q, or back into the buffer
 HAND_OVER = 2   # through the result FIFO
+JUDGE = 1       # an erased row word: which elements are not 0, then whether any
+SHOW = 2        # a checksum: the last word taken, the sum shown
+ELEMENT_WORDS = 3   # of a checksum: an element's weight, and its state in two words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +152,31 @@ class Pipeline:
         groups = self.lanes.rank_groups(rank)
         words = (self.lanes.groups(inputs) + self.lanes.groups(outputs)) * groups
         return 1 + words + self.update_result
+
+    def words(self, inputs, outputs, rank):
+        """Row words of an adapter."""
+        return (self.lanes.groups(inputs) + self.lanes.groups(outputs)) * self.lanes.rank_groups(rank)
+
+    @property
+    def copy_latency(self):
+        """Clocks from the read of a row word to the write of its copy; odd in single-port memories, which are read in
+        one clock and written in the next."""
+        return self.memory | 1 if self.single_port else self.memory
+
+    def copy(self, inputs, outputs, rank):
+        """Cycles of a copy of an adapter, weights and states together."""
+        words = self.words(inputs, outputs, rank)
+        reads = 2 * words - 1 if self.single_port else words
+        return 1 + reads + self.copy_latency
+
+    def erase(self, inputs, outputs, rank):
+        """Cycles of an erasure: every row word written, then every one read again."""
+        return 1 + 2 * self.words(inputs, outputs, rank) + self.memory + JUDGE
+
+    def checksum(self, inputs, outputs, rank):
+        """Cycles of a checksum: a row word is fetched, then taken 32 bits a clock."""
+        taken = ELEMENT_WORDS * self.lanes.row_elements
+        return 1 + self.words(inputs, outputs, rank) * (self.memory + taken) + SHOW
 
     def run(self, vectors, inputs, outputs, rank, batch=None):
         """``(cycles_forward, cycles_backward, cycles_update)`` of a whole run.

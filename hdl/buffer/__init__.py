@@ -2,5 +2,6 @@
 
 from .controller import Buffer
 from .port import HostPort, RowPort, Space
+from .walker import RowShare, Walker
 
-__all__ = ["Buffer", "HostPort", "RowPort", "Space"]
+__all__ = ["Buffer", "HostPort", "RowPort", "RowShare", "Space", "Walker"]
