@@ -16,7 +16,6 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rmdlora.gen.driver import Driver, OperationFault
-from rmdlora.gen.verilog import verilog_text
 from rmdlora.golden.data import load_pictures
 from rmdlora.golden.face import Mixer, learn, prepare_task, unlearn
 from rmdlora.golden.hybrid import OracleLayers, map_network
@@ -26,6 +25,7 @@ from rmdlora.golden.spec.refusal import RefusedValue, need_integer
 from .board import Board, violations
 from .cli import Parser
 from .findings import closing_lines, gather, layer_table
+from .generated import verilog_text
 from .hybrid import BoardRead, RtlLayers, first_difference, program_board
 from .native import NativeLane
 from .report import write_report

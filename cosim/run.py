@@ -33,7 +33,7 @@ def run_file(arguments):
     text = None if arguments.verilog is None else read_verilog(arguments.verilog)
     if arguments.broken_line is not None:
         with said("generating Verilog"):
-            from rmdlora.gen.verilog import verilog_text
+            from .generated import verilog_text
 
             text = break_adder(verilog_text(configuration), arguments.broken_line)
 
