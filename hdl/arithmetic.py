@@ -60,22 +60,26 @@ class RoundShift(wiring.Component):
     are inside; ``select`` says, row by row, which of them counts.
 
     Parameters: ``count`` values, ``width`` bits of each (signed); ``draws``: with `draw` and `stochastic` inputs;
-    ``shifts``: how many plans, 1 or 2.
+    ``shifts``: how many plans, 1 or 2; ``masked``: with a `mask` input.
     Members: ``i``, ``valid`` in; ``o``, ``valid_o`` out, of the same width: a shifted value never needs more.
+    ``mask``, one clock before the row leaves: which of its values do; the others leave as 0.
     """
 
     latency = SHIFT
 
-    def __init__(self, count, width, draws=False, shifts=1):
+    def __init__(self, count, width, draws=False, shifts=1, masked=False):
         self.count = count
         self.width = width
         self.draws = draws
         self.shifts = shifts
+        self.masked = masked
         row = data.ArrayLayout(signed(width), count)
         members = {"plans": In(data.ArrayLayout(ShiftPlan, shifts)), "select": In(1), "i": In(row), "valid": In(1),
                    "o": Out(row), "valid_o": Out(1)}
         if draws:
             members |= {"draw": In(data.ArrayLayout(32, count)), "stochastic": In(1)}
+        if masked:
+            members["mask"] = In(count)
         super().__init__(members)
 
     @property
@@ -118,5 +122,8 @@ class RoundShift(wiring.Component):
                 m.d.sync += coarse.eq(total >> (plans[2].shift[3:] << 3))
             with m.If(valid[3]):
                 m.d.sync += fine.eq(coarse >> plans[3].shift[:3])
+                if self.masked:     # the reset of a register, and so without logic
+                    with m.If(~self.mask[index]):
+                        m.d.sync += fine.eq(0)
             m.d.comb += self.o[index].eq(fine)
         return m

@@ -16,7 +16,8 @@ class StateSums(wiring.Component):
 
     ``slot`` accompanies the ``products``. The row word of state is wanted `read_latency` clocks later, in ``states``;
     the new one leaves `latency` clocks after the products, in ``o`` with its slot in ``slot_o`` and ``valid``: a
-    saturating add a vector lies between the two, and in step with single-port memories perhaps a stage more.
+    saturating add a vector lies between the two, and in step with single-port memories perhaps a stage more. Without
+    ``valid``, ``o`` is 0.
     ``va_plan``, ``vb_plan``: the shifts of A's and of B's outer products.
     """
 
@@ -61,10 +62,11 @@ class StateSums(wiring.Component):
                 with m.If(enables[self.read_latency + v]):
                     m.d.sync += grown.eq(saturate(state + change, formats.state))
                 state = grown
-            for stage in range(self.read_latency + lanes.vectors, self.latency):
+            with m.If(~enables[self.read_latency + lanes.vectors - 1]):
+                m.d.sync += state.eq(0)
+            for _ in range(self.read_latency + lanes.vectors, self.latency):
                 later = Signal(signed(formats.state), name=f"new_state_{element}")
-                with m.If(enables[stage]):
-                    m.d.sync += later.eq(state)
+                m.d.sync += later.eq(state)
                 state = later
             m.d.comb += self.o[element].eq(state)
         m.d.comb += [self.slot_o.eq(slots[-1]), self.valid.eq(enables[-1])]

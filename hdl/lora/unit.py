@@ -188,7 +188,8 @@ class LoraUnit(wiring.Component):
             rows.write_weights.eq(update.valid), rows.write_states.eq(update.valid | state_sums.valid),
             rows.write_address.eq(Mux(update.valid, update.slot_o.address, state_sums.slot_o.address)),
             rows.new_weights.eq(update.new_weights),
-            rows.new_states.eq(Mux(update.valid, update.new_states, state_sums.o))]
+            *(new.eq(updated | summed) for new, updated, summed in zip(
+                rows.new_states, update.new_states, state_sums.o, strict=True))]
 
         def writes(but):
             """Whether a slot on its way is going to write its row word, ``but`` for those ``but`` clocks before it."""

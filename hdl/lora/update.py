@@ -17,15 +17,15 @@ class Update(wiring.Component):
 
     ``slot`` accompanies ``states`` and ``draws``; ``weights`` is wanted `weight_latency` clocks later. Both new row
     words leave `latency` clocks after ``states``, with their slot in ``slot_o`` and ``valid``. Lanes that are not
-    trainable leave as they came. ``lra_plan``, ``lrb_plan``, ``momentum_plan``: the shifts; ``momentum``: whether the
-    state decays instead of clearing.
+    trainable leave as they came; without ``valid``, ``new_states`` is 0. ``lra_plan``, ``lrb_plan``,
+    ``momentum_plan``: the shifts; ``momentum``: whether the state decays instead of clearing.
     """
 
     def __init__(self, configuration):
         self.configuration = configuration
         lanes, formats = configuration.lora, configuration.formats
-        self.step = RoundShift(lanes.row_elements, formats.state, draws=True, shifts=2)
-        self.decay = RoundShift(lanes.row_elements, formats.state)
+        self.step = RoundShift(lanes.row_elements, formats.state, draws=True, shifts=2, masked=True)
+        self.decay = RoundShift(lanes.row_elements, formats.state, masked=True)
         weights = data.ArrayLayout(signed(formats.adapter), lanes.row_elements)
         states = data.ArrayLayout(signed(formats.state), lanes.row_elements)
         super().__init__({
@@ -55,9 +55,11 @@ class Update(wiring.Component):
             step.valid.eq(enables[0]), step.i.eq(self.states), step.draw.eq(self.draws), step.select.eq(self.slot.in_b),
             step.stochastic.eq(self.stochastic), step.plans[0].eq(self.lra_plan), step.plans[1].eq(self.lrb_plan),
             decay.valid.eq(enables[0]), decay.i.eq(self.states), decay.plans[0].eq(self.momentum_plan)]
-        step_slot = slots[self.weight_latency]
         new_weights, new_states = Signal.like(self.new_weights), Signal.like(self.new_states)
-        trainable = self.trainable.word_select(step_slot.rank_group, lanes.lanes)
+        trainable = self.trainable.word_select(slots[self.weight_latency - 1].rank_group, lanes.lanes)
+        cleared = Signal(lanes.lanes)
+        m.d.sync += cleared.eq(Mux(self.momentum, 0, trainable))
+        m.d.comb += [step.mask.eq(trainable.replicate(lanes.rows)), decay.mask.eq(trainable.replicate(lanes.rows))]
         for w in range(lanes.rows):
             for j in range(lanes.lanes):
                 element = w * lanes.lanes + j
@@ -69,15 +71,13 @@ class Update(wiring.Component):
                     state = later
                 weight = self.weights[element]
                 with m.If(enables[self.weight_latency]):
-                    m.d.sync += [new_weights[element].eq(weight), new_states[element].eq(state)]
-                    with m.If(trainable[j]):
-                        m.d.sync += [
-                            new_weights[element].eq(saturate(weight - step.o[element], formats.adapter)),
-                            new_states[element].eq(Mux(self.momentum, state - decay.o[element], 0))]
-        for stage in range(self.weight_latency + SATURATE, self.latency):
+                    m.d.sync += [new_weights[element].eq(saturate(weight - step.o[element], formats.adapter)),
+                                 new_states[element].eq(Mux(cleared[j], 0, state - decay.o[element]))]
+                with m.Else():
+                    m.d.sync += new_states[element].eq(0)
+        for _ in range(self.weight_latency + SATURATE, self.latency):
             weights, states = Signal.like(new_weights, name="late_weights"), Signal.like(new_states, name="late_states")
-            with m.If(enables[stage]):
-                m.d.sync += [weights.eq(new_weights), states.eq(new_states)]
+            m.d.sync += [weights.eq(new_weights), states.eq(new_states)]
             new_weights, new_states = weights, states
         m.d.comb += [self.new_weights.eq(new_weights), self.new_states.eq(new_states)]
         m.d.comb += [self.slot_o.eq(slots[-1]), self.valid.eq(enables[-1])]
