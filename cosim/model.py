@@ -122,12 +122,14 @@ def clock_record(obj, top):
     """C++ name of the model's record of the clock's level at the last evaluation, or None.
 
     Clearing it makes the next evaluation see a rising edge, so a clock in which nothing else changed needs no
-    evaluation of the falling one. None where anything but a rising edge uses that record.
+    evaluation of the falling one. None where anything but a rising edge uses that record, or the clock itself.
     """
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
-    rising = re.findall(r"\.clk\)\s*&\s*\(~\s*\(IData\)\(vlSelfRef\.(__Vtrigprevexpr___TOP__clk__\d+)\)", text)
-    if len(set(rising)) != 1:
+    level, before = r"\(IData\)\(vlSelfRef\.clk\)", r"\(IData\)\(vlSelfRef\.(__Vtrigprevexpr___TOP__clk__\d+)\)"
+    rising = rf"{level}\s*&\s*\(~\s*{before}\)"
+    records = set(re.findall(rising, text))
+    rest = re.sub(rf"{rising}|{level}\s*!=\s*{before}|__Vtrigprevexpr___TOP__clk__\d+ = vlSelfRef\.clk;", "", text)
+    if len(records) != 1 or re.search(r"vlSelfRef\.clk\b", rest):
         return None
-    record = rising[0]
-    uses = len(re.findall(rf"\b{record}\b(?! = )", text))
-    return record if uses == len(rising) else None
+    [record] = records
+    return record if not re.search(rf"{record}\)", rest) else None

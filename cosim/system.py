@@ -5,26 +5,34 @@ Alone, the pins that come from the board are held low. In the system they meet m
 with the end of reset, and every pin is an output ``pin_*`` as well, for benches that watch it.
 """
 
-from rmdlora.gen.verilog import MODULE, interface, verilog_text
+from rmdlora.gen.verilog import MODULE
 from rmdlora.hdl.pins import BoardPins
 
 from .board import parameters, sources
+from .generated import interface, verilog_text
+from .sleep import let_sleep
 from .verilate import Design
 
 __all__ = ["chip_design", "system_design"]
 
+SLEEPER = f"{MODULE}.lora"      # most of the chip, and it waits through most of a crossbar read
 
-def chip_design(configuration, verilog=None):
-    """The `Design` of the chip alone. ``verilog``: its text, where it is not to be the generated one."""
+
+def chip_design(configuration, verilog=None, sleep=True):
+    """The `Design` of the chip alone.
+
+    ``verilog``: its text, where it is not to be the generated one. ``sleep``: a unit that waits costs nothing (see
+    `sleep.let_sleep`); without, every process of the text runs in every clock.
+    """
     ports, pins = sort_ports(configuration)
     connections = [f".{port['name']}({port['name']})" for port in ports]
     connections += [f".{pin['name']}({zeros(pin) if pin['direction'] == 'in' else ''})" for pin in pins]
     text = module("alone", [declare(port) for port in ports], instance(MODULE, "chip", connections))
-    return Design("alone", ((f"{MODULE}.v", verilog or verilog_text(configuration)), ("alone.v", text)))
+    return Design("alone", ((f"{MODULE}.v", simulated_text(configuration, verilog, sleep)), ("alone.v", text)))
 
 
-def system_design(configuration, verilog=None, checks=True):
-    """The `Design` of chip and board. ``verilog`` as above; without ``checks`` no part judges its timing."""
+def system_design(configuration, verilog=None, sleep=True, checks=True):
+    """The `Design` of chip and board. Parameters as above; without ``checks`` no part judges its timing."""
     ports, pins = sort_ports(configuration)
     declared = [declare(port) for port in ports]
     declared += [declare({"name": f"pin_{pin['name']}", "direction": "out", "bits": pin["bits"]}) for pin in pins]
@@ -36,8 +44,14 @@ def system_design(configuration, verilog=None, checks=True):
     parts, native = sources()
     files = [(path.name, path.read_text(encoding="utf-8")) for path in parts]
     compiled = tuple((path.name, path.read_text(encoding="utf-8")) for path in native)
-    return Design("system", ((f"{MODULE}.v", verilog or verilog_text(configuration)), *files, ("system.sv", text)),
-                  compiled)
+    return Design("system", ((f"{MODULE}.v", simulated_text(configuration, verilog, sleep)), *files,
+                             ("system.sv", text)), compiled)
+
+
+def simulated_text(configuration, verilog, sleep):
+    """The chip's text as it is simulated."""
+    text = verilog or verilog_text(configuration)
+    return let_sleep(text, SLEEPER, 4 * configuration.pipeline.turnaround) if sleep else text
 
 
 def sort_ports(configuration):
