@@ -7,6 +7,7 @@ from rmdlora.golden.spec.formats import SHIFT_LIMIT
 from rmdlora.golden.spec.registers import Fault, Kind
 
 from .operation import Operation
+from .parts import PartCheck
 
 __all__ = ["CheckedOperation", "OperationCheck"]
 
@@ -49,9 +50,9 @@ class OperationCheck(wiring.Component):
     Of several broken rules the one with the lowest code is named. Only a forward and a backward have vectors, only a
     forward reads the calibration and only a copy has a target, so what an operation does not use is not checked; masks
     are, always. A slot that may not be named goes before all: nobody knows what the other rules are to be about.
-    Counting (row words, tiles) needs no multiplier: about 40 clocks, which pass while the operation before still runs.
-    The verdict waits for ``idle``, since it may depend on that one: ``CHUNK`` on the latest forward that was let
-    through, ``BOARD`` on the board as it is then.
+    Counting (row words, tiles) needs no multiplier: about 40 clocks, and some more for every further adapter, which
+    pass while the operation before still runs. The verdict waits for ``idle``, since it may depend on that one:
+    ``CHUNK`` on the latest forward that was let through, ``BOARD`` on the board as it is then.
 
     Parameters
     ----------
@@ -76,18 +77,18 @@ class OperationCheck(wiring.Component):
         configuration, lanes = self.configuration, self.configuration.lora
         geometry = configuration.geometry
         m.submodules.row_tiles = row_tiles = Divider(geometry.tile_rows)
+        m.submodules.parts = parts = PartCheck(configuration)
         m.submodules.column_tiles = column_tiles = Divider(configuration.tile_outputs)
         operation = self.o.payload.operation
         latest_forward = Signal(32)                 # vectors of the latest forward let through
-        rank_groups, both_groups, words = Signal(16), Signal(17), Signal(26)
+        both_groups = Signal(17)
         rows_left, tiles = Signal(16), Signal(33)   # tiles: added up by shift and add
         addend, step = Signal(32), Signal(range(17))
         broken = Signal(len(Fault.NAMES))           # bit: a rule of that code is broken
         output_groups = Signal(17)
-        ends = [Signal(33, name=f"end_{name}") for name in ("adapter", "calibration", "tiles", "target")]
-        limits = (configuration.sram.words, configuration.calibration_words, configuration.crossbar.arrays,
-                  configuration.sram.words)
-        fits, apart = Signal(4), Signal()           # each of them ends inside its memory; a copy and what it is of
+        ends = [Signal(33, name=f"end_{name}") for name in ("calibration", "tiles")]
+        limits = (configuration.calibration_words, configuration.crossbar.arrays)
+        fits = Signal(2)                            # each of them ends inside its memory
 
         def ceil_shift(count, by):
             return (count + (by - 1)) >> (by.bit_length() - 1)
@@ -96,8 +97,9 @@ class OperationCheck(wiring.Component):
             return (count == 0) | (count > limit)
 
         forward, backward = operation.kind == Kind.FORWARD, operation.kind == Kind.BACKWARD
-        copies, walks = operation.kind == Kind.COPY, Cat(operation.kind == kind for kind in Kind.WALKS).any()
+        walks = Cat(operation.kind == kind for kind in Kind.WALKS).any()
         crossbar = Signal()
+        m.d.comb += [parts.operation.eq(operation), parts.groups.eq(both_groups)]
         m.d.comb += [crossbar.eq(forward & operation.crossbar), row_tiles.dividend.eq(operation.inputs),
                      column_tiles.dividend.eq(operation.outputs), self.holding.eq(1)]
 
@@ -109,23 +111,21 @@ class OperationCheck(wiring.Component):
                     m.next = "Count groups"
 
             with m.State("Count groups"):
-                m.d.sync += [rank_groups.eq(ceil_shift(operation.rank, lanes.lanes)), words.eq(0), step.eq(16),
-                             both_groups.eq(ceil_shift(operation.inputs, lanes.rows)),
+                m.d.sync += [step.eq(16), both_groups.eq(ceil_shift(operation.inputs, lanes.rows)),
                              output_groups.eq(ceil_shift(operation.outputs, lanes.rows))]
                 m.next = "Add groups"
 
             with m.State("Add groups"):
-                m.d.comb += [row_tiles.start.eq(1), column_tiles.start.eq(1)]
+                m.d.comb += [row_tiles.start.eq(1), column_tiles.start.eq(1), parts.start.eq(1)]
                 m.d.sync += both_groups.eq(both_groups + output_groups)
-                m.next = "Multiply words, divide into tiles"
+                m.next = "Divide into tiles"
 
-            with m.State("Multiply words, divide into tiles"):
+            with m.State("Divide into tiles"):
                 m.d.sync += [rows_left.eq(row_tiles.quotient), addend.eq(column_tiles.quotient), tiles.eq(0)]
                 with m.If(step == 0):
                     m.next = "Multiply tiles"
                 with m.Else():
-                    m.d.sync += [words.eq((words << 1) + Mux(rank_groups[-1], both_groups, 0)),
-                                 rank_groups.eq(rank_groups << 1), step.eq(step - 1)]
+                    m.d.sync += step.eq(step - 1)
 
             with m.State("Multiply tiles"):
                 m.d.sync += [tiles.eq(tiles + Mux(rows_left[0], addend, 0)), rows_left.eq(rows_left >> 1),
@@ -134,34 +134,30 @@ class OperationCheck(wiring.Component):
                     m.next = "Measure"
 
             with m.State("Measure"):
-                m.d.sync += [ends[0].eq(operation.adapter + words), ends[1].eq(operation.calibration + output_groups),
-                             ends[2].eq(operation.tile + tiles), ends[3].eq(operation.target + words)]
+                m.d.sync += [ends[0].eq(operation.calibration + output_groups), ends[1].eq(operation.tile + tiles)]
                 m.next = "Compare"
 
             with m.State("Compare"):
-                m.d.sync += [fits.eq(Cat(end <= limit for end, limit in zip(ends, limits, strict=True))),
-                             apart.eq((operation.target >= ends[0]) | (operation.adapter >= ends[3]))]
-                m.next = "Weigh"
+                m.d.sync += fits.eq(Cat(end <= limit for end, limit in zip(ends, limits, strict=True)))
+                with m.If(parts.ready):
+                    m.next = "Weigh"
 
             with m.State("Weigh"):
-                past_rank = Cat(operation.rank[:6] <= lane for lane in range(len(operation.active)))
                 sizes = [beyond(operation.inputs, geometry.max_inputs), beyond(operation.outputs, geometry.max_outputs),
-                         beyond(operation.rank, geometry.max_rank),
-                         (operation.vectors == 0) & (operation.kind != Kind.UPDATE) & ~walks]
+                         ~parts.legal, (operation.vectors == 0) & (operation.kind != Kind.UPDATE) & ~walks]
                 shifts = [(operation.kind == kind) & (operation[name] > SHIFT_LIMIT)
                           for kind, names in SHIFTS.items() for name in names]
                 m.d.sync += [
                     broken[Fault.KIND].eq((operation.kind >= len(Kind.NAMES)) & ~walks),
                     broken[Fault.SIZE].eq(Cat(sizes).any()),
-                    broken[Fault.SPACE].eq(~fits[0] | (forward & ~fits[1]) | (crossbar & ~fits[2])
-                                           | (copies & ~(fits[3] & apart))),
+                    broken[Fault.SPACE].eq(~parts.fits | ~parts.apart | (forward & ~fits[0]) | (crossbar & ~fits[1])),
                     broken[Fault.MASK].eq((operation.trainable & ~operation.active).any()
-                                          | ((operation.active | operation.trainable) & past_rank).any()),
+                                          | ((operation.active | operation.trainable) & ~parts.lanes).any()),
                     broken[Fault.SHIFT].eq(Cat(shifts).any()),
                     broken[Fault.CHUNK].eq(backward & ((operation.vectors > lanes.chunk)
                                                        | (operation.vectors > latest_forward))),
                     broken[Fault.BOARD].eq(crossbar & ~self.board_ready),
-                    broken[Fault.SLOT].eq(operation.unknown)]
+                    broken[Fault.SLOT].eq(operation.unknown | (walks & (operation.slots > 1)))]
                 with m.If(self.idle):
                     m.next = "Judge"
 

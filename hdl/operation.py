@@ -46,6 +46,9 @@ class Operation(data.Struct):
     target: 20
     slots: 3
     slot_0: 5
+    slot_1: 5
+    slot_2: 5
+    slot_3: 5
     more: data.ArrayLayout(Part, SUMMED - 1)
     unknown: 1
 

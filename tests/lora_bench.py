@@ -124,6 +124,13 @@ class Case:
                 "active": sum(on << j for j, on in enumerate(self.active)),
                 "trainable": sum(on << j for j, on in enumerate(self.trainable)), **self.shifts}
 
+    def cycles(self, kind):
+        """What the specification says that an operation takes."""
+        pipeline, sizes = self.configuration.pipeline, (self.k, self.d, self.r)
+        if kind == Kind.UPDATE:
+            return pipeline.update(*sizes)
+        return (pipeline.forward if kind == Kind.FORWARD else pipeline.backward)(self.n, *sizes)
+
     def beats(self, rows):
         """``rows`` (n, length) as operand beats."""
         lanes = self.configuration.lora
@@ -211,7 +218,7 @@ class World:
         """One operation to its end; its clocks."""
         unit = self.bench.unit
         for field, value in fields.items():
-            ctx.set(unit.operation.payload[field], int(value))
+            ctx.set(unit.operation.payload[field], value)
         ctx.set(unit.operation.valid, 1)
         await ctx.tick().until(unit.operation.ready)
         ctx.set(unit.operation.valid, 0)
@@ -285,25 +292,23 @@ def shaped(lanes, rows, vectors, chunk=8, sram=None, **formats):
 
 async def train_once(ctx, world, case, timed):
     """Forward, backward and update of one case, everything compared."""
-    pipeline = case.configuration.pipeline
-    sizes = case.n, case.k, case.d, case.r
     await world.load(ctx, case)
     world.queues["x"] += case.beats(case.x)
     world.queues["c"] += case.beats(case.c)
     await ctx.tick().repeat(2)
     clocks = await world.run(ctx, case.operation(Kind.FORWARD))
     assert world.results["y"] == expected_beats(case, case.forward())
-    assert not timed or clocks == pipeline.forward(*sizes)
+    assert not timed or clocks == case.cycles(Kind.FORWARD)
     world.queues["x"] += case.beats(case.x)
     world.queues["g"] += case.beats(case.g)
     await ctx.tick().repeat(2)
     clocks = await world.run(ctx, case.operation(Kind.BACKWARD))
     assert world.results["dx"] == expected_beats(case, case.backward())
-    assert not timed or clocks == pipeline.backward(*sizes)
+    assert not timed or clocks == case.cycles(Kind.BACKWARD)
     world.check_memory(ctx, case)
     clocks = await world.run(ctx, case.operation(Kind.UPDATE))
     case.update()
-    assert not timed or clocks == pipeline.update(*sizes[1:])
+    assert not timed or clocks == case.cycles(Kind.UPDATE)
     world.check_memory(ctx, case)
     assert not any(world.queues.values())
     for results in world.results.values():

@@ -1,4 +1,4 @@
-"""Adapters by name, on the chip in the native lane: select, keep, commit, roll back, erase."""
+"""Adapters by name, on the chip in the native lane: select, sum, keep, commit, roll back, erase."""
 
 import dataclasses
 import zlib
@@ -10,9 +10,11 @@ from rmdlora.cosim.native import NativeLane
 from rmdlora.gen.adapters import Adapters
 from rmdlora.gen.driver import Driver, OperationFault, Shifts
 from rmdlora.golden import lora
+from rmdlora.golden.generator import seed_generators
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.refusal import RefusedValue
 from rmdlora.golden.spec.registers import SLOTS, SUMMED, Fault, Kind, register
+from rmdlora.golden.sums import part_of, sum_layers
 
 TINY = load_configuration("tiny")
 SHIFTS = Shifts(p=9, u=10, w=20, q=9, dx=10, va=5, vb=6, lra=6, lrb=5, momentum=2)
@@ -110,6 +112,39 @@ def test_an_adapter_is_selected_by_its_slot_and_gives_what_the_oracle_says(adapt
         assert after["updates"] == before["updates"] + 1
     for name, arrays in given.items():
         check(adapters, name, arrays)
+
+
+@pytest.mark.parametrize("nearest", [False, True])
+@pytest.mark.parametrize("ranks", [(3, 2), (1, 4, 2), (2, 2, 1, 1)], ids=str)
+def test_a_sum_of_adapters_is_one_adapter_of_all_their_lanes(adapters, ranks, nearest):
+    driver, names = adapters.driver, "abcd"[:len(ranks)]
+    given = [as_layer(add(adapters, name, rank, seed=11 * rank + index))
+             for index, (name, rank) in enumerate(zip(names, ranks, strict=True))]
+    masks = {"a": 1}, {"a": 0}      # of the others, all lanes
+    given[0] = dataclasses.replace(given[0], active=torch.arange(ranks[0]) == 0,
+                                   trainable=torch.zeros(ranks[0], dtype=torch.bool))
+    expected, layer = sum_layers(given, TINY.lora), adapters.layer(*names, active=masks[0], trainable=masks[1])
+    assert layer.rank <= expected.rank == TINY.lora.offsets(ranks)[-1]
+    driver.seed(5, TINY.geometry.max_rank)
+    driver.clear_counters()
+    x, g = codes(3, 8, N, K), codes(4, 16, N, D)
+    y, p = lora.forward(expected, torch.from_numpy(x))
+    dx, _, va, vb = lora.backward(expected, torch.from_numpy(x), p, torch.from_numpy(g))
+    generators = None if nearest else seed_generators(5, expected.rank, "cpu")
+    assert np.array_equal(driver.forward(layer, x, shifts=SHIFTS), y)
+    assert np.array_equal(driver.backward(layer, x, g, SHIFTS), dx)
+    driver.update(layer, SHIFTS, nearest)
+    a, b, va, vb, generators = lora.update(dataclasses.replace(expected, va=va, vb=vb), generators)
+    expected = dataclasses.replace(expected, a=a, b=b, va=va, vb=vb)
+    for index, name in enumerate(names):
+        check(adapters, name, part_of(expected, ranks, index, TINY.lora))
+    if not nearest:
+        assert driver.read_generators(expected.rank).tolist() == generators.tolist()
+    counts, pipeline = driver.counters(), TINY.pipeline
+    bases = [adapters.adapters[name].kept for name in names]
+    assert counts["forward"] == pipeline.forward(N, K, D, expected.rank)
+    assert counts["backward"] == pipeline.sum_backward(N, K, D, ranks, bases)
+    assert counts["update"] == pipeline.sum_update(K, D, ranks, bases)
 
 
 @pytest.mark.parametrize("operation", ["forward", "backward", "update", "train", "nothing", "checksum"])
@@ -251,6 +286,10 @@ def test_what_breaks_a_rule_of_adapters_is_refused_by_name(adapters):
         (lambda: adapters.commit("one"), "adapter 'one' must have a snapshot behind it"),
         (lambda: adapters.roll_back("one"), "adapter 'one' must have a snapshot behind it"),
         (lambda: adapters.layer(*["one"] * 2), "must be 1 to .* different ones, not one, one"),
+        (lambda: (adapters.add("b", codes(1, 16, 5, K), codes(2, 16, D, 5)), adapters.layer("one", "b")),
+         "lanes of adapters one, b must be at most those of rank 8, not 12"),
+        (lambda: (adapters.add("c", codes(1, 16, 1, 4), codes(2, 16, D, 1)), adapters.layer("one", "c")),
+         "inputs of adapter 'c' must be 9 as of 'one', not 4"),
         (lambda: adapters.layer(), "must be 1 to .* different ones"),
         (lambda: adapters.layer("one", active={"one": 0b100000}), "masks of adapter 'one' must be of its 5 lanes"),
         (lambda: adapters.layer("one", active={"one": 1}, trainable={"one": 2}), "trainable ones active"),

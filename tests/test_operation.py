@@ -1,6 +1,7 @@
 """Operations on their way to the units: queued in order, judged by every rule, started one at a time, fed."""
 
 import dataclasses
+import itertools
 import random
 
 import pytest
@@ -9,7 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.crossbar import Crossbar
-from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE, Fault, Kind, register
+from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE, SUMMED, Fault, Kind, register
 from rmdlora.hdl.check import OperationCheck
 from rmdlora.hdl.dispatch import Dispatcher, OperandRouter
 from rmdlora.hdl.operation import OperationQueue, pack_operation
@@ -20,32 +21,41 @@ REFERENCE = dataclasses.replace(TINY, name="reference", crossbar=dataclasses.rep
     TINY.crossbar, mapping="reference", arrays=9))
 LEGAL = {"kind": Kind.FORWARD, "vectors": 3, "inputs": 40, "outputs": 20, "rank": 5, "active": 0b11101,
          "trainable": 0b00101}
+NO_MORE = [{"adapter": 0, "rank": 0}] * (SUMMED - 1)
 BUSY_CLOCKS = 5     # of an operation in the benches
 
 
 def verdict(operation, configuration, latest_forward, board_ready):
     """Code of the first rule of `Fault` that an operation breaks."""
-    op = {**dict.fromkeys(OPERATION, 0), "unknown": 0, **operation}
+    op = {**dict.fromkeys(OPERATION, 0), "unknown": 0, "more": NO_MORE, **operation}
     lanes, geometry = configuration.lora, configuration.geometry
     forward, backward = op["kind"] == Kind.FORWARD, op["kind"] == Kind.BACKWARD
     reads_board = forward and op["crossbar"]
-    if op["unknown"]:
-        return Fault.SLOT
     walks = op["kind"] in Kind.WALKS
+    if op["unknown"] or (walks and op["slots"] > 1):
+        return Fault.SLOT
     if op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE) and not walks:
         return Fault.KIND
+    adapters = [(op["adapter"], op["rank"]), *((part["adapter"], part["rank"]) for part in op["more"])]
+    adapters = adapters[:max(1, op["slots"])]
+    ranks = [rank for _, rank in adapters]
+    *offsets, width = lanes.offsets(ranks)
     if not (1 <= op["inputs"] <= geometry.max_inputs and 1 <= op["outputs"] <= geometry.max_outputs
-            and 1 <= op["rank"] <= geometry.max_rank and (op["kind"] == Kind.UPDATE or walks or op["vectors"] >= 1)):
+            and all(1 <= rank <= geometry.max_rank for rank in ranks)
+            and width <= lanes.rank_groups(geometry.max_rank) * lanes.lanes
+            and (op["kind"] == Kind.UPDATE or walks or op["vectors"] >= 1)):
         return Fault.SIZE
     tiles = configuration.row_tiles(op["inputs"]) * configuration.column_tiles(op["outputs"])
-    words = lanes.layout(op["inputs"], op["outputs"], op["rank"]).words
-    if (op["adapter"] + words > configuration.sram.words
-            or (op["kind"] == Kind.COPY and (op["target"] + words > configuration.sram.words
-                                             or abs(op["target"] - op["adapter"]) < words))
+    places = [*adapters, (op["target"], op["rank"])] if op["kind"] == Kind.COPY else adapters
+    places = [range(base, base + lanes.layout(op["inputs"], op["outputs"], rank).words) for base, rank in places]
+    if (any(place.stop > configuration.sram.words for place in places)
+            or any(max(one.start, other.start) < min(one.stop, other.stop)
+                   for one, other in itertools.combinations(places, 2))
             or (forward and op["calibration"] + lanes.groups(op["outputs"]) > configuration.calibration_words)
             or (reads_board and op["tile"] + tiles > configuration.crossbar.arrays)):
         return Fault.SPACE
-    if op["trainable"] & ~op["active"] or op["active"] >> op["rank"]:
+    if op["trainable"] & ~op["active"] or op["active"] & ~sum(
+            (1 << rank) - 1 << offset for rank, offset in zip(ranks, offsets, strict=True)):
         return Fault.MASK
     shifts = {Kind.FORWARD: "p u w", Kind.BACKWARD: "q dx va vb", Kind.UPDATE: ""}.get(op["kind"], "").split()
     if any(op[name] > 47 for name in shifts):
@@ -94,6 +104,24 @@ def cases(configuration):
         edge("vectors", 0, kind=kind, target=words, p=63)
         edge("rank", 0, 9, kind=kind, target=words)
     edge("unknown", 1, inputs=0, kind=3)
+    rank = max(1, lanes.lanes - 1)
+    words = lanes.layout(4, 3, rank).words
+    sizes = {"inputs": 4, "outputs": 3, "rank": rank, "active": 1, "trainable": 1}
+
+    def parts(*given):
+        return [*({"adapter": base, "rank": rank} for base, rank in given), *NO_MORE][:SUMMED - 1]
+
+    for count in (2, 3, 4):     # the last of so many adapters: behind all others, before them, at their edges
+        others = [(50 + index * words, rank) for index in range(count - 2)]
+        for base in (0, 20 + words, 19 + words, 20 - words, 21 - words, 20, configuration.sram.words - words,
+                     configuration.sram.words - words + 1, *(50 - words, 51 - words)[:2 * (count > 2)]):
+            found.extend(({**sizes, "kind": kind, "adapter": 20, "slots": count,
+                           "more": parts(*others, (max(0, base), rank))}, 1) for kind in (0, 2, Kind.ERASE))
+        for last in (0, 1, geometry.max_rank, geometry.max_rank + 1):
+            found.append(({**sizes, "kind": 2, "slots": count, "more": parts(*others, (400, last))}, 1))
+        for lane in range(lanes.lanes * count + 1):
+            found.append(({**sizes, "kind": 2, "slots": count, "more": parts(*others, (400, rank)),
+                           "active": 1 | 1 << lane}, 1))
     for forward in (1, 4, lanes.chunk, lanes.chunk + 3):     # what a backward may follow
         found.append(({"vectors": forward}, 1))
         edge("vectors", 1, forward, forward + 1, lanes.chunk, lanes.chunk + 1, kind=Kind.BACKWARD)
@@ -132,7 +160,8 @@ def test_every_rule_is_judged_on_both_sides_of_its_edge(configuration):
             names = Fault.NAMES[found], Fault.NAMES[expected]
             assert found == expected, (*names, operation, latest_forward, board_ready)
             given = check.o.payload.operation
-            assert {field: ctx.get(given[field]) for field in operation} == operation
+            assert {field: ctx.get(given[field]) for field in operation.keys() - {"more"}} == {
+                field: value for field, value in operation.items() if field != "more"}
             if operation["kind"] == Kind.FORWARD and not expected:
                 latest_forward = operation["vectors"]
             seen.add(found)

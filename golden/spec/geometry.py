@@ -11,6 +11,10 @@ groups* of one position follow each other:
 Weights and optimiser state have one layout. Elements past the layer's ends are padding: the unit neither uses nor
 preserves them.
 
+The sum of several adapters of one layer is an operation on all of their rank lanes: those of the first adapter, then
+those of the second, and so on, each adapter's rounded up to whole rank groups (`Lanes.offsets`). Lane ``j`` of a mask
+and of the random generators is the operation's lane ``j``, that padding counted; it is never active.
+
 A *block* is ``vectors`` neighbouring vectors; a beat of an operand or result stream holds ``rows`` elements of each
 of them: beat ``(block, group)``, element ``v * rows + w`` is vector ``block * vectors + v``, position
 ``group * rows + w``. Elements past ``n`` or past the layer's end are ignored on the way in and 0 on the way out.

@@ -30,7 +30,7 @@ __all__ = [
 ADDRESS_BITS = 26
 OPERATION_QUEUE = 4     # operations that may wait; OP_START answers with an error while so many do
 SLOTS = 32              # entries of the slot table
-SUMMED = 1              # slots that one operation may name
+SUMMED = 4              # slots that one operation may name
 IDENTITY = 0x524D444C   # "RMDL"
 VERSION = 0x00000100
 
@@ -53,9 +53,9 @@ class Fault:
 
     NONE = 0
     KIND = 1         # no such operation
-    SIZE = 2         # n, k, d or r is 0 or above the configuration's largest
-    SPACE = 3        # adapter, calibration or tiles reach past the end of their memory
-    MASK = 4         # trainable is not a subset of active, or a mask names a lane past the rank
+    SIZE = 2         # n, k, d, r or the lanes of a sum are 0 or above the configuration's largest
+    SPACE = 3        # adapter, calibration or tiles reach past the end of their memory; or adapters into one another
+    MASK = 4         # trainable is not a subset of active, or a mask names a lane that is no adapter's
     SHIFT = 5        # a shift above its limit
     CHUNK = 6        # a backward over more vectors than lora.chunk, or than the forward before it
     BOARD = 7        # a crossbar operation on a board whose start-up failed or has not ended

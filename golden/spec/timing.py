@@ -153,6 +153,53 @@ class Pipeline:
         words = (self.lanes.groups(inputs) + self.lanes.groups(outputs)) * groups
         return 1 + words + self.update_result
 
+    def sum_backward(self, vectors, inputs, outputs, ranks, bases):
+        """Cycles of one backward over the sum of adapters of such ``ranks`` from row words ``bases`` on.
+
+        A forward's and, in dual-port memories, this are those of one adapter with all of their lanes
+        (`Lanes.offsets`). In single-port memories the step from one adapter's row word to the other's may be out of
+        step, and wait a clock.
+        """
+        rank = self.lanes.offsets(ranks)[-1]
+        if not self.single_port:
+            return self.backward(vectors, inputs, outputs, rank)
+        a, b = self.parities(inputs, outputs, ranks, bases)
+        gap = max(0, self.turnaround - min(len(b), 2 * len(a)))
+        blocks, sums = self.lanes.blocks(vectors), max(len(b), gap)
+        clock = sums
+        for block in range(blocks):
+            clock = self.fall_in_step(clock, a[0], b)
+            clock += gap if block == blocks - 1 else sums
+            clock = self.fall_in_step(clock, a[0], a) + len(a)
+        tail = max(self.row_result + HAND_OVER, self.state_result - len(a))
+        return 1 + clock + tail
+
+    def sum_update(self, inputs, outputs, ranks, bases):
+        """Cycles of one update of a sum of adapters (`sum_backward`)."""
+        if not self.single_port:
+            return self.update(inputs, outputs, self.lanes.offsets(ranks)[-1])
+        a, b = self.parities(inputs, outputs, ranks, bases)
+        return 1 + self.fall_in_step(0, a[0], a + b) + self.update_result
+
+    def parities(self, inputs, outputs, ranks, bases):
+        """Which row words of A and of B are even (0) and odd (1), in the order of a pass over a sum."""
+        walks = []
+        for region, positions in enumerate((inputs, outputs)):
+            places = []
+            for base, rank in zip(bases, ranks, strict=True):
+                groups = self.lanes.rank_groups(rank)
+                places.append((base + region * self.lanes.groups(inputs) * groups, groups))
+            walks.append([(place + group * groups + rank_group) % 2 for group in range(self.lanes.groups(positions))
+                          for place, groups in places for rank_group in range(groups)])
+        return walks
+
+    def fall_in_step(self, clock, first, parities):
+        """The clock behind a pass that begins in ``clock``: each of its row words, of these parities, waits for a clock
+        in step, where clock 0 is for row words of parity ``first``."""
+        for parity in parities:
+            clock += 1 + (clock + parity - first) % 2
+        return clock
+
     def words(self, inputs, outputs, rank):
         """Row words of an adapter."""
         return (self.lanes.groups(inputs) + self.lanes.groups(outputs)) * self.lanes.rank_groups(rank)

@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from rmdlora.golden.spec.registers import Kind
+from rmdlora.golden.spec.registers import SUMMED, Kind
 
 from .plan import plan_layout
 from .slot import Pass, slot_layout
@@ -14,7 +14,8 @@ __all__ = ["Schedule"]
 class Schedule(wiring.Component):
     """Issues the slots of one operation after another.
 
-    A pass walks the row words of A or of B in order, rank groups innermost, one a clock; a slot waits (an idle slot
+    A pass walks the row words of A or of B in order, rank groups innermost, one a clock; of a sum, at every position
+    those of one adapter after those of the other. A slot waits (an idle slot
     goes out) where its operand beat is not there, results have no room, or ``hold`` gives the clock to the host. With
     single-port memories slots that write their row word wait for a clock in step with it. Short passes are filled up to
     what later passes need (`Pipeline.turnaround`), by the clock, so waits are never added up.
@@ -46,6 +47,8 @@ class Schedule(wiring.Component):
         group, groups_left = Signal.like(slot.group), Signal.like(slot.group)
         rank_group = Signal.like(slot.rank_group)
         address = Signal.like(slot.address)
+        others = [Signal.like(address, name=f"other_{index}") for index in range(SUMMED - 1)]   # whose turn comes next
+        turns = Signal()                            # behind this row word it is the next adapter's turn
         first_group, first_rank_group = Signal(), Signal()
         last_group, last_rank_group = Signal(), Signal()    # registers, as all flags that a slot waits for
         due = Signal(range(turnaround))             # clocks the pass must still take after the next one, at least
@@ -69,9 +72,15 @@ class Schedule(wiring.Component):
         ]
         m.d.sync += [due.eq(Mux(due == 0, 0, due - 1)), long_enough.eq(due == 0)]
         with m.If(go):
-            m.d.sync += [address.eq(address + 1), rank_group.eq(Mux(last_rank_group, 0, rank_group + 1)),
+            next_rank_group = Mux(last_rank_group, 0, rank_group + 1)
+            m.d.sync += [address.eq(Mux(turns, others[0], address + 1)), rank_group.eq(next_rank_group),
+                         turns.eq(current.part_ends.bit_select(next_rank_group, 1)),
                          first_rank_group.eq(last_rank_group),
-                         last_rank_group.eq(Mux(last_rank_group, 0, rank_group + 1) == current.last_rank_group)]
+                         last_rank_group.eq(next_rank_group == current.last_rank_group)]
+            with m.If(turns):
+                for index, other in enumerate(others):
+                    following = others[index + 1] if index + 1 < len(others) else address + 1
+                    m.d.sync += other.eq(Mux(current.last_part == index + 1, address + 1, following))
             with m.If(last_rank_group):
                 m.d.sync += [group.eq(group + 1), first_group.eq(0),
                              groups_left.eq(groups_left - 1), last_group.eq(groups_left == 1)]
@@ -85,9 +94,11 @@ class Schedule(wiring.Component):
                          last_rank_group.eq(plan.last_rank_group == 0),
                          due.eq(Mux(least > 2, least - 2, 0)), long_enough.eq(least <= 1)]
             if region is not None:
-                base = {"A": plan.a_base, "B": plan.b_base}[region]
+                bases = {"A": plan.a_bases, "B": plan.b_bases}[region]
                 last = {"A": plan.last_input_group, "B": plan.last_output_group}[region]
-                m.d.sync += [address.eq(base), groups_left.eq(last), last_group.eq(last == 0)]
+                m.d.sync += [address.eq(bases[0]), groups_left.eq(last), last_group.eq(last == 0),
+                             turns.eq(plan.part_ends[0])]
+                m.d.sync += [other.eq(bases[index + 1]) for index, other in enumerate(others)]
 
         step = Signal()     # of single-port memories: which of the even and the odd row words may go out
         if single_port:
@@ -122,7 +133,7 @@ class Schedule(wiring.Component):
                              blocks_left.eq(plan.last_block), ahead_left.eq(plan.last_block),
                              block_last.eq(plan.last_block == 0), ahead_last.eq(plan.last_block == 0)]
                 if single_port:
-                    m.d.sync += step.eq(plan.a_base[0])
+                    m.d.sync += step.eq(plan.a_bases[0][0])
                 with m.If(self.plan.valid), m.Switch(plan.operation.kind):
                     with m.Case(Kind.FORWARD):
                         start("Down", "A", turnaround, plan)
