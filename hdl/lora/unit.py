@@ -28,7 +28,7 @@ UNTOLD = 3      # result beats that `Schedule.room`, a register, does not yet kn
 
 
 class LoraUnit(wiring.Component):
-    """Forward, backward and update of one adapter, one row word a clock (contract, sections 2 to 4).
+    """Forward, backward and update of an adapter or a sum, one row word a clock (contract, sections 2 to 4).
 
     Latency and throughput are `golden.spec.timing.Pipeline`, to the clock. Operands and results are beats of ``rows``
     elements of each of ``vectors`` vectors (`golden.spec.geometry`); a missing operand or a full result stream makes
