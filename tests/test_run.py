@@ -5,12 +5,11 @@ import re
 
 import numpy as np
 import pytest
-from rmdlora.cosim import cli, mutation
+from rmdlora.cosim import cli, generated, mutation
 from rmdlora.cosim.compare import compare
 from rmdlora.cosim.rtl import native_lane, run_rtl
 from rmdlora.cosim.run import run_golden
 from rmdlora.cosim.soak import soak
-from rmdlora.gen import verilog
 from rmdlora.gen.verilog import verilog_text
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.vectors import check_vectors
@@ -84,7 +83,7 @@ def test_broken_lines_are_found_by_array_index_and_clock(training, capsys, monke
     counter = next(number for number in mutation.adder_lines(text, ".counters")
                    if "forward" in text.splitlines()[number - 1])
     # the cycle counter is broken beforehand: one build shows both
-    monkeypatch.setattr(verilog, "verilog_text", lambda _: mutation.break_adder(text, counter))
+    monkeypatch.setattr(generated, "verilog_text", lambda _: mutation.break_adder(text, counter))
     line = mutation.adder_lines(text, ".lora.rank_sums")[0]
     assert cli.main(["run", str(training[0]), "--config", "tiny", "--compare", "--break", str(line)]) == 1
     differences = [shown for shown in capsys.readouterr().out.splitlines() if shown.startswith(("differs", "also"))]
