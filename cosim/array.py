@@ -7,6 +7,7 @@ the simulated board (cosim/native/array.cpp), which gives the same codes.
 import numpy as np
 from rmdlora.golden.mapping import map_weights
 from rmdlora.golden.spec.noise import NORMAL_SHIFT, READ_ROW
+from rmdlora.golden.spec.pulses import PULSE_MODELS
 from rmdlora.golden.spec.refusal import RefusedType, RefusedValue, need_integer
 
 from .device import DeviceModel, normal
@@ -27,6 +28,8 @@ class Array:
         Tiles; by default ``configuration.crossbar.arrays``.
     preset : `golden.spec.presets.Preset`, optional
         By default the one ``configuration.device`` names.
+    pulses : `golden.spec.pulses.PulseModel`, optional
+        What a programming pulse does; likewise.
 
     Attributes
     ----------
@@ -37,9 +40,11 @@ class Array:
         Reads of each tile so far.
     cycles : uint32 (arrays,)
         Programming cycles of each tile so far.
+    pulses : uint32 (arrays, rows, columns)
+        Pulses each cell had at the pins of the board, or from the twin of the programming loop (`programmer`).
     """
 
-    def __init__(self, configuration, arrays=None, preset=None):
+    def __init__(self, configuration, arrays=None, preset=None, pulses=None):
         crossbar, geometry, device = configuration.crossbar, configuration.geometry, configuration.device
         self.configuration = configuration
         self.device = DeviceModel(device, preset)
@@ -59,6 +64,10 @@ class Array:
         self.conductances = np.zeros((count, self.rows, self.columns), dtype=np.int32)
         self.events = np.zeros(count, dtype=np.uint32)
         self.cycles = np.zeros(count, dtype=np.uint32)
+        self.pulses = np.zeros((count, self.rows, self.columns), dtype=np.uint32)
+        self.pulse_model = PULSE_MODELS[device.preset] if pulses is None else pulses
+        tables = self.pulse_model.tables
+        self.pulse_tables = None if tables is None else np.array(tables, dtype=np.int32)
 
     def _variance_bound(self, conductance, volt):
         sigma = conductance * self.preset.read + 65535 >> 16

@@ -67,12 +67,12 @@ class Placement:
 class Board:
     """An array and the layers in it.
 
-    Parameters: ``configuration``; ``arrays`` and ``preset`` as of `array.Array`. ``array`` is the `Array`.
+    Parameters: ``configuration``; ``arrays``, ``preset`` and ``pulses`` as of `array.Array`. ``array`` is the `Array`.
     """
 
-    def __init__(self, configuration, arrays=None, preset=None):
+    def __init__(self, configuration, arrays=None, preset=None, pulses=None):
         self.configuration = configuration
-        self.array = Array(configuration, arrays, preset)
+        self.array = Array(configuration, arrays, preset, pulses)
 
     def place(self, inputs, outputs, tile=0):
         """The `Placement` of a layer; refuses one that reaches past the last array."""
@@ -118,12 +118,23 @@ class Board:
             len(array.conductances), array.rows, array.columns,
             self.configuration.board.adcs(array.columns), self.configuration.board.positions,
             (crossbar.num, crossbar.verify_num), (crossbar.shift, crossbar.verify_shift), crossbar.adc_bits,
-            array.preset.read, self.configuration.device.seed, array.largest_volt)
+            array.preset.read, self.configuration.device.seed, array.largest_volt, *self.pulse_fields())
         library.rmd_array_config.argtypes = [ctypes.POINTER(ArrayConfig)]
         if library.rmd_array_config(ctypes.byref(config)):
             raise RefusedValue(f"the array must fit the board of configuration {self.configuration.name}, "
                                "not contradict it")
         library.attached_board = self
+
+    def pulse_fields(self):
+        """The fields of `ArrayConfig` that tell what a pulse does; none of it for a device without such a model."""
+        array, model = self.array, self.array.pulse_model
+        if model is None:
+            return (None, None, 0, 1, 0, (0, 0), 0, 0, 0, 0, 0, 0)
+        tables = array.pulse_tables
+        shape = (1, 1, 2) if tables is None else tables.shape
+        return (array.pulses.ctypes.data, None if tables is None else tables.ctypes.data, shape[1], model.pitch,
+                shape[2], (model.set_threshold, model.reset_threshold), model.gate_threshold, model.gain, model.shift,
+                model.spread, model.ceiling, model.endurance)
 
 
 class ArrayConfig(ctypes.Structure):
@@ -133,7 +144,11 @@ class ArrayConfig(ctypes.Structure):
                 ("floor", ctypes.c_int64 * 2),
                 *((name, ctypes.c_int32) for name in ("arrays", "rows", "columns", "adcs", "positions")),
                 ("num", ctypes.c_int32 * 2), ("shift", ctypes.c_int32 * 2), ("adc_bits", ctypes.c_int32),
-                ("read", ctypes.c_int32), ("seed", ctypes.c_uint32), ("read_limit", ctypes.c_int32)]
+                ("read", ctypes.c_int32), ("seed", ctypes.c_uint32), ("read_limit", ctypes.c_int32),
+                ("pulses", ctypes.c_void_p), ("tables", ctypes.c_void_p),
+                *((name, ctypes.c_int32) for name in ("points", "pitch", "quantiles")),
+                ("threshold", ctypes.c_int32 * 2), *((name, ctypes.c_int32) for name in (
+                    "gate_threshold", "gain", "shift_pulse", "spread", "ceiling", "endurance"))]
 
 
 def conversions(library):

@@ -12,7 +12,7 @@ from rmdlora.golden.spec.normal_table import TABLE
 from rmdlora.golden.spec.presets import PRESETS, Preset
 from rmdlora.golden.spec.refusal import RefusedValue, need_integer
 
-__all__ = ["DeviceModel", "fit_taox", "normal", "philox4x32"]
+__all__ = ["DeviceModel", "fit_taox", "fit_taox_pulses", "normal", "philox4x32"]
 
 MASK = np.uint64(0xFFFFFFFF)
 WORD = np.uint64(32)
@@ -134,3 +134,28 @@ def fit_taox(path):
     slope, start = np.polyfit(points, spread, 1)
     relative = np.median(set_[:, -1] / np.sqrt(2) / grid_us[:, -1])
     return Fit(float(start), float(slope), round(float(relative) * 65536))
+
+
+def fit_taox_pulses(path, points=16, pitch_us=10.0, places=21):
+    """The tables of `golden.spec.taox_pulses` again from `rram_taox.npz`: int64 (2, points, places), in 10 nS.
+
+    Of the "medium_set", for SET and RESET, at 0, 10 .. 150 uS: evenly spread quantiles of the change one pulse makes,
+    each the median over the devices whose measured range has that conductance, in order; where none has, those of the
+    nearest that some have.
+    """
+    data = np.load(pathlib.Path(path))
+    devices, wanted = data["medium_set"], np.linspace(0, 1, places)
+    tables = np.full((2, points, places), np.nan)
+    for kind, key in enumerate(("dG_inc_S", "dG_dec_S")):
+        for point in range(points):
+            found = []
+            for grid, changes in zip(data["G_S"][devices] * 1e6, data[key][devices] * 1e6, strict=True):
+                if grid[0] <= point * pitch_us <= grid[-1]:
+                    at = [np.interp(point * pitch_us, grid, change) for change in changes]
+                    found.append(np.interp(wanted, data["cdf_q"], at))
+            if found:
+                tables[kind, point] = np.sort(np.median(found, axis=0))
+        known = np.flatnonzero(np.isfinite(tables[kind, :, 0]))
+        nearest = [known[np.abs(known - point).argmin()] for point in range(points)]
+        tables[kind] = tables[kind, nearest]
+    return np.rint(tables * 100).astype(np.int64)

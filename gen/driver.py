@@ -17,13 +17,14 @@ from rmdlora.golden.spec.registers import (
 
 from .beats import adapter_elements, unpack_beats
 from .operations import Layer, OperationFault, Run, Shifts
+from .programming import Programming
 
 __all__ = ["Driver", "Layer", "OperationFault", "Shifts"]
 
 COUNTERS = {"forward": "CYCLES_FORWARD", "backward": "CYCLES_BACKWARD", "update": "CYCLES_UPDATE", "clocks": "CYCLES",
             "completed": "COMPLETED", "conversions": "CONVERSIONS", "tile_reads": "TILE_READS", "pulses": "PULSES",
-            "frames": "FRAMES", "corrected": "CORRECTED", "uncorrectable": "UNCORRECTABLE",
-            "updates": "UPDATES", "erasures": "ERASURES"}
+            "frames": "FRAMES", "given_up": "GIVEN_UP", "verifies": "VERIFIES",
+            "corrected": "CORRECTED", "uncorrectable": "UNCORRECTABLE", "updates": "UPDATES", "erasures": "ERASURES"}
 WIDE = ("forward", "backward", "update", "clocks")      # 64 bits: the high half follows the low one
 
 
@@ -143,6 +144,21 @@ class Driver:
                 run.update()
         results = run.finish()
         return results["y"], results["dx"]
+
+    def program_tile(self, tile, codes, tolerance, schedule=None, skip=False):
+        """Program array ``tile`` until every cell verifies to ``codes`` (rows, columns) within ``tolerance`` codes.
+
+        `golden.spec.program.verify_code` gives the code of a conductance. ``tolerance`` and ``skip`` (cells to leave
+        alone) broadcast against the codes; ``schedule`` (`golden.spec.program.Schedule`): how. Returns ``(pulses,
+        status)``, both (rows, columns) int64, of this run; status is a `CellStatus`. After an interruption call it
+        again: cells that verify are not pulsed. Waits for all operations before it. Raises `OperationFault`.
+        """
+        return Programming(self, schedule).run(tile, codes, tolerance, skip)
+
+    def tile_pulses(self, tile):
+        """Pulses array ``tile`` had since power-up."""
+        self.transport.write(register("PROGRAM_TILE").address, register("PROGRAM_TILE").pack(value=tile))
+        return int(self.read_words([register("TILE_PULSES").address])[0])
 
     def clocks(self, stream):
         """Clock since reset at which each element of ``"y"`` or ``"dx"`` left the chip in the latest call."""

@@ -49,10 +49,11 @@ class OperationCheck(wiring.Component):
 
     Of several broken rules the one with the lowest code is named. Only a forward and a backward have vectors, only a
     forward reads the calibration and only a copy has a target, so what an operation does not use is not checked; masks
-    are, always. A slot that may not be named goes before all: nobody knows what the other rules are to be about.
-    Counting (row words, tiles) needs no multiplier: about 40 clocks, and some more for every further adapter, which
-    pass while the operation before still runs. The verdict waits for ``idle``, since it may depend on that one:
-    ``CHUNK`` on the latest forward that was let through, ``BOARD`` on the board as it is then.
+    are, always. Programming names nothing but an array, and needs the board. A slot that may not be named goes before
+    all: nobody knows what the other rules are to be about. Counting (row words, tiles) needs no multiplier: about 40
+    clocks, and some more for every further adapter, which pass while the operation before still runs. The verdict waits
+    for ``idle``, since it may depend on that one: ``CHUNK`` on the latest forward that was let through, ``BOARD`` on
+    the board as it is then.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ class OperationCheck(wiring.Component):
 
         forward, backward = operation.kind == Kind.FORWARD, operation.kind == Kind.BACKWARD
         walks = Cat(operation.kind == kind for kind in Kind.WALKS).any()
-        crossbar = Signal()
+        crossbar, program = Signal(), operation.kind == Kind.PROGRAM
         m.d.comb += [parts.operation.eq(operation), parts.groups.eq(both_groups)]
         m.d.comb += [crossbar.eq(forward & operation.crossbar), row_tiles.dividend.eq(operation.inputs),
                      column_tiles.dividend.eq(operation.outputs), self.holding.eq(1)]
@@ -134,7 +135,8 @@ class OperationCheck(wiring.Component):
                     m.next = "Measure"
 
             with m.State("Measure"):
-                m.d.sync += [ends[0].eq(operation.calibration + output_groups), ends[1].eq(operation.tile + tiles)]
+                m.d.sync += [ends[0].eq(operation.calibration + output_groups),
+                             ends[1].eq(operation.tile + Mux(program, 1, tiles))]
                 m.next = "Compare"
 
             with m.State("Compare"):
@@ -148,15 +150,17 @@ class OperationCheck(wiring.Component):
                 shifts = [(operation.kind == kind) & (operation[name] > SHIFT_LIMIT)
                           for kind, names in SHIFTS.items() for name in names]
                 m.d.sync += [
-                    broken[Fault.KIND].eq((operation.kind >= len(Kind.NAMES)) & ~walks),
-                    broken[Fault.SIZE].eq(Cat(sizes).any()),
-                    broken[Fault.SPACE].eq(~parts.fits | ~parts.apart | (forward & ~fits[0]) | (crossbar & ~fits[1])),
-                    broken[Fault.MASK].eq((operation.trainable & ~operation.active).any()
-                                          | ((operation.active | operation.trainable) & ~parts.lanes).any()),
+                    broken[Fault.KIND].eq((operation.kind >= len(Kind.NAMES)) & ~walks & ~program),
+                    broken[Fault.SIZE].eq(Cat(sizes).any() & ~program),
+                    broken[Fault.SPACE].eq(Mux(program, ~fits[1], ~parts.fits | ~parts.apart | (forward & ~fits[0])
+                                               | (crossbar & ~fits[1]))),
+                    broken[Fault.MASK].eq(((operation.trainable & ~operation.active).any()
+                                           | ((operation.active | operation.trainable) & ~parts.lanes).any())
+                                          & ~program),
                     broken[Fault.SHIFT].eq(Cat(shifts).any()),
                     broken[Fault.CHUNK].eq(backward & ((operation.vectors > lanes.chunk)
                                                        | (operation.vectors > latest_forward))),
-                    broken[Fault.BOARD].eq(crossbar & ~self.board_ready),
+                    broken[Fault.BOARD].eq((crossbar | program) & ~self.board_ready),
                     broken[Fault.SLOT].eq(operation.unknown | (walks & (operation.slots > 1)))]
                 with m.If(self.idle):
                     m.next = "Judge"

@@ -1,6 +1,6 @@
 """Starts operations, one at a time, on the units they need, and routes the operands of the one that runs."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.registers import Fault, Kind
@@ -13,8 +13,9 @@ __all__ = ["Dispatcher", "OperandRouter"]
 
 
 class Dispatcher(wiring.Component):
-    """Gives a legal operation to the LoRA unit and, where its `c` comes from the crossbar, to the crossbar as well; an
-    illegal one it ends at once. The next one starts when this one has ended, so results and endings keep their order.
+    """Gives a legal operation to the LoRA unit and, where its `c` comes from the crossbar, to the crossbar as well;
+    programming to the crossbar alone; an illegal one it ends at once. The next one starts when this one has ended, so
+    results and endings keep their order.
 
     Latency 1 clock from ``i`` to the units. Each unit takes its command when it can; neither waits for the other.
 
@@ -22,8 +23,9 @@ class Dispatcher(wiring.Component):
     -------
     i : operations with their verdicts.
     lora, crossbar : operations to start.
+    program : tiles to program, by the crossbar alone.
     walker : walks over adapters to start, on the walker alone; ``walker_fault`` is how one ended.
-    lora_done, walker_done : the LoRA unit, the walker is in the last clock of its operation.
+    lora_done, program_done, walker_done : the unit is in the last clock of its operation.
     idle : nothing runs, nothing is about to start.
     started : an operation was let through in the clock before; ``current`` is what it is, until the next one.
     uses_crossbar : the current operation has its `c` from the crossbar; ``operands`` may move.
@@ -33,7 +35,8 @@ class Dispatcher(wiring.Component):
     def __init__(self):
         super().__init__({
             "i": In(stream.Signature(CheckedOperation)), "lora": Out(stream.Signature(Operation)),
-            "crossbar": Out(stream.Signature(Operation)), "lora_done": In(1), "idle": Out(1), "started": Out(1),
+            "crossbar": Out(stream.Signature(Operation)), "program": Out(stream.Signature(Operation)),
+            "lora_done": In(1), "program_done": In(1), "idle": Out(1), "started": Out(1),
             "walker": Out(stream.Signature(Operation)), "walker_done": In(1), "walker_fault": In(8),
             "current": Out(Operation), "uses_crossbar": Out(1), "operands": Out(1), "ended": Out(1), "fault": Out(8)})
 
@@ -42,13 +45,15 @@ class Dispatcher(wiring.Component):
         checked, current = self.i.payload, self.current
         crossbar = (checked.operation.kind == Kind.FORWARD) & checked.operation.crossbar
         walks = Cat(checked.operation.kind == kind for kind in Kind.WALKS).any()
-        m.d.comb += [self.lora.payload.eq(current), self.crossbar.payload.eq(current)]
-        m.d.comb += self.walker.payload.eq(current)
+        program, programs = checked.operation.kind == Kind.PROGRAM, Signal()
+        m.d.comb += [unit.payload.eq(current) for unit in (self.lora, self.crossbar, self.program, self.walker)]
         m.d.sync += self.started.eq(0)
         with m.If(self.lora.ready):
             m.d.sync += self.lora.valid.eq(0)
         with m.If(self.crossbar.ready):
             m.d.sync += self.crossbar.valid.eq(0)
+        with m.If(self.program.ready):
+            m.d.sync += self.program.valid.eq(0)
         with m.If(self.walker.ready):
             m.d.sync += self.walker.valid.eq(0)
 
@@ -56,15 +61,15 @@ class Dispatcher(wiring.Component):
             with m.State("Wait for operation"):
                 m.d.comb += [self.idle.eq(~self.i.valid), self.i.ready.eq(1)]
                 with m.If(self.i.valid & (checked.fault == Fault.NONE)):
-                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(~walks),
-                                 self.crossbar.valid.eq(crossbar), self.uses_crossbar.eq(crossbar), self.started.eq(1)]
-                    m.d.sync += self.walker.valid.eq(walks)
+                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(~walks & ~program),
+                                 self.crossbar.valid.eq(crossbar), self.uses_crossbar.eq(crossbar), self.started.eq(1),
+                                 self.program.valid.eq(program), programs.eq(program), self.walker.valid.eq(walks)]
                     m.next = "Operation runs"
                 with m.Elif(self.i.valid):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(checked.fault)]
             with m.State("Operation runs"):
-                m.d.comb += self.operands.eq(1)
-                with m.If(self.lora_done):
+                m.d.comb += self.operands.eq(~programs)
+                with m.If(Mux(programs, self.program_done, self.lora_done)):
                     m.d.comb += self.ended.eq(1)
                     m.next = "Wait for operation"
                 with m.If(self.walker_done):

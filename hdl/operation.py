@@ -16,9 +16,9 @@ class Part(data.Struct):
 
 
 class Operation(data.Struct):
-    """One forward, backward or update of one layer, or a walk over its adapter. Names, widths and meanings are the OP_*
-    registers'; the last two are the slot table's: ``more``, the adapters beside the first, and ``unknown``, a slot was
-    named that may not be.
+    """One forward, backward or update of one layer, a walk over its adapter, or a tile to program. Names, widths and
+    meanings are the OP_* registers'; the last two are the slot table's: ``more``, the adapters beside the first, and
+    ``unknown``, a slot was named that may not be.
     """
 
     kind: 3

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.formats import STREAMS, container_bits
-from rmdlora.golden.spec.registers import ADDRESS_BITS, Fault
+from rmdlora.golden.spec.registers import ADDRESS_BITS, PULSES, Fault
 
 from .axi import AxiLite, AxiLiteSlave, AxiStream, BeatIn, BeatOut, LastBeat
 from .buffer import Buffer, RowShare, Walker
@@ -82,6 +82,7 @@ class Chip(wiring.Component):
         wiring.connect(m, axi.access, windows.access)
         wiring.connect(m, windows.registers, registers.access)
         wiring.connect(m, windows.host, buffer.host)
+        wiring.connect(m, windows.cells, crossbar.cells)
         wiring.connect(m, lora.rows, share.unit)
         wiring.connect(m, walker.rows, share.walker)
         wiring.connect(m, share.rows, buffer.rows)
@@ -104,7 +105,19 @@ class Chip(wiring.Component):
                      *(command.payload[field].eq(operation.payload[field])
                        for field in ("vectors", "inputs", "outputs", "tile")),
                      check.idle.eq(dispatcher.idle), check.board_ready.eq(crossbar.ready),
-                     dispatcher.lora_done.eq(lora.done), self.running.eq(lora.running)]
+                     dispatcher.lora_done.eq(lora.done), dispatcher.program_done.eq(crossbar.job_done),
+                     self.running.eq(lora.running)]
+
+        # Programming
+        job, asked, program = crossbar.job, dispatcher.program, registers.program_control
+        m.d.comb += [job.valid.eq(asked.valid), asked.ready.eq(job.ready), job.payload.tile.eq(asked.payload.tile),
+                     *(job.payload[name].eq(program[name]) for name in ("forming", "analyser", "limit"))]
+        for index, kind in enumerate(PULSES):
+            pulse = job.payload.pulses[index]
+            amplitude, bounds, ticks = (getattr(registers, f"program_{kind}_{part}".lower())
+                                        for part in ("AMPLITUDE", "BOUNDS", "TICKS"))
+            m.d.comb += [pulse.start.eq(amplitude.start), pulse.step.eq(amplitude.step), pulse.most.eq(bounds.most),
+                         pulse.gate.eq(bounds.gate), pulse.ticks.eq(ticks.value)]
 
         # Operands
         routes = {"s_axis_x": router.i_x, "s_axis_c": router.host_c, "s_axis_g": lora.g}
@@ -142,6 +155,8 @@ class Chip(wiring.Component):
             registers.cycles_forward.eq(counters.forward), registers.cycles_backward.eq(counters.backward),
             registers.cycles_update.eq(counters.update), registers.conversions.eq(crossbar.conversions),
             registers.tile_reads.eq(crossbar.tile_reads), registers.pulses.eq(crossbar.pulses),
+            registers.given_up.eq(crossbar.given_up), registers.verifies.eq(crossbar.verifies),
+            crossbar.shown.eq(registers.program_tile.value), registers.tile_pulses.eq(crossbar.tile_pulses),
             registers.frames.eq(crossbar.frames), buffer.clear.eq(clear),
             registers.corrected.eq(buffer.corrected), registers.uncorrectable.eq(buffer.uncorrectable),
             registers.status.busy.eq(~dispatcher.idle | check.holding | (queue.level != 0)),

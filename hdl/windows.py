@@ -12,7 +12,8 @@ __all__ = ["Windows"]
 
 
 class Windows(wiring.Component):
-    """Sends accesses below the windows to the registers, and those of the windows to the buffer, element by element.
+    """Sends accesses below the windows to the registers, those of the cells to the crossbar, and those of the other
+    windows to the buffer, element by element.
 
     An element wider than a word (state, offset) is written low word first: that word is held, the high word's write
     stores both. Reading the low word holds the high one for the next read. The two holds are one each for all windows.
@@ -25,12 +26,13 @@ class Windows(wiring.Component):
 
     Members
     -------
-    access : everything. registers : what lies below the windows. host : the buffer.
+    access : everything. registers : what lies below the windows. cells : a map's cells. host : the buffer.
     """
 
     def __init__(self, configuration):
         self.configuration = configuration
         super().__init__({"access": In(AccessPort(ADDRESS_BITS)), "registers": Out(AccessPort(ADDRESS_BITS)),
+                          "cells": Out(AccessPort(ADDRESS_BITS)),
                           "host": Out(HostPort())})
 
     def elaborate(self, platform):
@@ -40,7 +42,9 @@ class Windows(wiring.Component):
         reaches, holds, shows, exists = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.registers.address.eq(access.address), self.registers.write.eq(access.write),
-            self.registers.w_data.eq(access.w_data), host.write.eq(access.write)]
+            self.registers.w_data.eq(access.w_data), host.write.eq(access.write),
+            self.cells.address.eq(access.address), self.cells.write.eq(access.write),
+            self.cells.w_data.eq(access.w_data)]
 
         def select(name, element_words):
             """The condition that ``address`` lies in a window, its element, and the word within the element."""
@@ -52,6 +56,7 @@ class Windows(wiring.Component):
         lanes = self.configuration.lora
         elements = self.configuration.sram.words * lanes.row_elements
         outputs = self.configuration.calibration_words * lanes.rows
+        in_cells, _, _ = select("cells", 1)
         in_weights, weight, _ = select("weights", 1)
         in_states, state, state_word = select("states", 2)
         in_calibration, output, calibration_word = select("calibration", 4)
@@ -70,6 +75,9 @@ class Windows(wiring.Component):
                          host.w_data.eq(Mux(gain, access.w_data.as_signed(), Cat(written, access.w_data).as_signed())),
                          reaches.eq(gain | (access.write == high)),
                          holds.eq(~gain & access.write & ~high), shows.eq(~gain & ~access.write & high)]
+        with m.Elif(in_cells):
+            m.d.comb += [self.cells.valid.eq(access.valid), access.ready.eq(self.cells.ready),
+                         access.r_data.eq(self.cells.r_data), access.error.eq(self.cells.error)]
         with m.Else():
             m.d.comb += [self.registers.valid.eq(access.valid), access.ready.eq(self.registers.ready),
                          access.r_data.eq(self.registers.r_data), access.error.eq(self.registers.error)]

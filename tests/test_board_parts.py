@@ -399,6 +399,26 @@ def pulse(width=300, settle=1000, group=None, supplies=False):
     return act
 
 
+def strange_pulse(wl=1, sl=1, bl=SET, trigger=False, early=False):
+    """A pulse that is not at one cell in one mode; or a trigger with WL not on the analyser."""
+    def act(bench):
+        bench.start()
+        bench.shift("wl", wl, 48)
+        bench.shift("sl", sl, 32)
+        bench.switch("bl", bl)
+        bench.switch("sl", SET)
+        bench.wait(1000)
+        bench.switch("wl", SET, connect=300)
+        if trigger:
+            bench.set(b1500_trig_out=1)
+            bench.wait(10)
+        if early:
+            bench.set(bl_mux_inh=1)
+            bench.wait(10)
+        bench.set(wl_mux_inh=1)
+    return act
+
+
 def sampled(**changes):
     """A conversion after ``changes``: a function of the bench, or a group to leave in another mode."""
     def act(bench):
@@ -504,6 +524,11 @@ BROKEN = [
     (pulse(group="bl", settle=800), "settling: BL before a pulse: limit 10000"),
     (pulse(group="sl", settle=800), "settling: SL before a pulse: limit 10000"),
     (pulse(supplies=True, settle=800), "settling: supplies before a pulse: limit 10000"),
+    (strange_pulse(wl=3), "array: cells under a pulse: limit 1, measured 2"),
+    (strange_pulse(sl=0x80000001), "array: cells under a pulse: limit 1, measured 2"),
+    (strange_pulse(bl=RESET), "board: BL and SL both in SET or both in RESET at a pulse: limit 1, measured 0"),
+    (strange_pulse(trigger=True), "board: a trigger with WL on the analyser: limit 1, measured 0"),
+    (strange_pulse(early=True), "board: lines that move in a pulse: limit 0, measured 1"),
     (unsettled("wl"), "settling: WL switch to the hold: limit 2720, measured 1680"),
     (unsettled("bl"), "settling: BL switch to the hold: limit 2720, measured 1680"),
     (unsettled("sl"), "settling: SL switch to the hold: limit 2720, measured 1680"),

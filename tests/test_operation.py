@@ -34,6 +34,9 @@ def verdict(operation, configuration, latest_forward, board_ready):
     walks = op["kind"] in Kind.WALKS
     if op["unknown"] or (walks and op["slots"] > 1):
         return Fault.SLOT
+    if op["kind"] == Kind.PROGRAM:
+        past = op["tile"] >= configuration.crossbar.arrays
+        return Fault.SPACE if past else Fault.NONE if board_ready else Fault.BOARD
     if op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE) and not walks:
         return Fault.KIND
     adapters = [(op["adapter"], op["rank"]), *((part["adapter"], part["rank"]) for part in op["more"])]
@@ -72,6 +75,8 @@ def cases(configuration):
     chance = random.Random(f"operations {configuration.name}")
     geometry, lanes = configuration.geometry, configuration.lora
     found = [({}, 1), ({"kind": 3}, 1), ({"crossbar": 1}, 1), ({"crossbar": 1}, 0), ({"kind": 1, "crossbar": 1}, 0)]
+    found += [({"kind": Kind.PROGRAM, "tile": tile}, ready) for ready in (0, 1)
+              for tile in (0, configuration.crossbar.arrays - 1, min(configuration.crossbar.arrays, 0xFFFF))]
 
     def edge(field, *values, **others):
         found.extend(({**others, field: value}, 1) for value in values)
@@ -232,13 +237,13 @@ def test_every_field_of_an_operation_is_the_one_its_register_holds():
 
 def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
     dispatcher, chance = Dispatcher(), random.Random("dispatch")
-    given = [(chance.choice([0, 1, 2, *Kind.WALKS]), chance.randrange(2),
+    given = [(chance.choice([0, 1, 2, Kind.PROGRAM, *Kind.WALKS]), chance.randrange(2),
               chance.choice([Fault.NONE, Fault.NONE, Fault.SHIFT])) for _ in range(40)]
     started = [index for index, (_, _, fault) in enumerate(given) if fault == Fault.NONE]
-    ended, lora, crossbar, walker = [], [], [], []
+    ended, lora, crossbar, walker, program = [], [], [], [], []
 
     async def bench(ctx):
-        units_of, offered, left = [], 0, 0    # operations offered so far; clocks the LoRA unit or the walker still runs
+        units_of, offered, left = [], 0, 0    # operations offered so far; clocks the one that runs still does
         for _ in range(1500):
             if not ctx.get(dispatcher.i.valid) and offered < len(given) and chance.randrange(2):
                 kind, uses, fault = given[offered]
@@ -249,20 +254,22 @@ def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
             ctx.set(dispatcher.lora.ready, left == 0 and chance.randrange(2))
             ctx.set(dispatcher.crossbar.ready, chance.randrange(2))
             ctx.set(dispatcher.walker.ready, left == 0 and chance.randrange(2))
-            walks = bool(units_of) and units_of[-1] is walker
-            ctx.set(dispatcher.lora_done, left == 1 and not walks)
-            ctx.set(dispatcher.walker_done, left == 1 and walks)
+            ctx.set(dispatcher.program.ready, left == 0 and chance.randrange(2))
+            latest = units_of[-1] if units_of else lora
+            ctx.set(dispatcher.lora_done, left == 1 and latest is lora)
+            ctx.set(dispatcher.walker_done, left == 1 and latest is walker)
+            ctx.set(dispatcher.program_done, left == 1 and latest is program)
             ctx.set(dispatcher.walker_fault, Fault.ERASURE)
             if left:
-                running = units_of[-1][-1]
+                running = latest[-1]
                 kind, uses, _ = given[running]
-                assert (ctx.get(dispatcher.idle), ctx.get(dispatcher.operands)) == (0, 1)
+                assert (ctx.get(dispatcher.idle), ctx.get(dispatcher.operands)) == (0, latest is not program)
                 assert ctx.get(dispatcher.ended) == (left == 1)
                 assert ctx.get(dispatcher.uses_crossbar) == (kind == Kind.FORWARD and uses)
                 assert ctx.get(dispatcher.current.vectors) == running
             left = max(0, left - 1)
             for stream, units in ((dispatcher.lora, lora), (dispatcher.crossbar, crossbar),
-                                  (dispatcher.walker, walker)):
+                                  (dispatcher.walker, walker), (dispatcher.program, program)):
                 if ctx.get(stream.valid) and ctx.get(stream.ready):
                     units.append(ctx.get(stream.payload.vectors))
                     if units is not crossbar:
@@ -277,8 +284,9 @@ def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
 
     simulate(dispatcher, bench)
     assert ended == [Fault.ERASURE if kind in Kind.WALKS and not fault else fault for kind, _, fault in given]
-    assert sorted(lora + walker) == started
+    assert sorted(lora + walker + program) == started
     assert walker == [index for index in started if given[index][0] in Kind.WALKS]
+    assert program == [index for index in started if given[index][0] == Kind.PROGRAM] and program
     assert crossbar == [index for index in started if given[index][0] == Kind.FORWARD and given[index][1]]
 
 

@@ -10,6 +10,7 @@
 namespace {
 
 constexpr uint32_t READ_ROW = 0xFFFFFFFFu;
+constexpr uint32_t PULSE_WORD = 1;
 constexpr int NORMAL_SHIFT = 16;
 constexpr int MID_SCALE = 32768;
 constexpr size_t KEPT_VIOLATIONS = 256;
@@ -52,6 +53,21 @@ int16_t narrow(int64_t current, int num, int shift) {
 }
 
 bool bit(const uint32_t *vector, int index) { return vector[index >> 5] >> (index & 31) & 1; }
+
+// Change of a cell's conductance by a pulse of ``drive`` above what moves it, at ``conductance``, from a block.
+int64_t pulse_change(int resetting, int32_t conductance, int64_t drive, int ticks, const uint32_t block[4]) {
+    if (config.tables) {
+        int point = (conductance + config.pitch / 2) / config.pitch;
+        if (point >= config.points) point = config.points - 1;
+        const int32_t *quantile = config.tables + (resetting * config.points + point) * config.quantiles;
+        const uint64_t place = uint64_t(block[0]) * uint64_t(config.quantiles - 1);
+        quantile += place >> 32;
+        return quantile[0] + (int64_t(quantile[1] - quantile[0]) * int64_t(place >> 16 & 0xFFFF) >> 16);
+    }
+    int64_t change = round_shift(drive * ticks * config.gain, config.shift_pulse);
+    if (config.spread) change += round_shift(int64_t(rmd_normal(block)) * config.spread, NORMAL_SHIFT);
+    return resetting ? -change : change;
+}
 
 uint64_t hash(uint64_t seed, const uint32_t *words, int bits) {   // FNV-1a over words
     for (int word = 0; word < (bits + 31) / 32; word++) seed = (seed ^ words[word]) * 0x100000001B3ull;
@@ -167,6 +183,41 @@ void rmd_array_read(int rows, int columns, int adcs, int selected, int position,
     std::vector<int16_t> answer(static_cast<size_t>(adcs));
     rmd_array_codes(selected, config.events[tile] - 1, volts.data(), high.data(), position * adcs, adcs, answer.data());
     for (int adc = 0; adc < adcs; adc++) give(adc, answer[size_t(adc)]);
+}
+
+void rmd_array_pulse(int rows, int columns, int selected, int resetting, const uint32_t *wl, const uint32_t *bl,
+                     const uint32_t *sl, const uint64_t *supplies, int ticks, long long tick) {
+    if (!configured || rows != config.rows || columns != config.columns || !config.pulses) {
+        rmd_violation("array", "a model of pulses for this board (rows)", configured ? config.rows : 0, rows, tick);
+        return;
+    }
+    if (selected < 0 || selected >= config.arrays) {
+        rmd_violation("array", "selected, below", config.arrays, selected, tick);
+        return;
+    }
+    const int vp_bl = *supplies & 0xFFFF, vp_sl = *supplies >> 16 & 0xFFFF, gate = *supplies >> 32 & 0xFFFF;
+    int struck = 0;
+    for (int row = 0; row < rows; row++) {
+        if (!bit(wl, row)) continue;
+        for (int column = 0; column < columns; column++) {
+            if (!bit(sl, column)) continue;     // open
+            struck++;
+            const size_t cell = (size_t(selected) * size_t(rows) + size_t(row)) * size_t(columns) + size_t(column);
+            int32_t &conductance = config.conductance[cell];
+            const uint32_t before = config.pulses[cell]++;
+            const int volt = (resetting ? 0 : vp_sl) - (bit(bl, row) ? vp_bl : 0);
+            const int over = (volt > 0 ? volt : -volt) - config.threshold[volt <= 0];
+            const int64_t drive = over < gate - config.gate_threshold ? over : gate - config.gate_threshold;
+            if (drive <= 0 || (config.endurance && before >= uint32_t(config.endurance))) continue;
+            const uint32_t counter[4] = {before, uint32_t(row), uint32_t(column), PULSE_WORD};
+            const uint32_t key[2] = {config.seed, uint32_t(selected)};
+            uint32_t block[4];
+            rmd_philox(counter, key, block);
+            const int64_t moved = conductance + pulse_change(volt <= 0, conductance, drive, ticks, block);
+            conductance = int32_t(moved < 0 ? 0 : moved > config.ceiling ? config.ceiling : moved);
+        }
+    }
+    if (struck > 1) rmd_violation("array", "cells under a pulse", 1, struck, tick);
 }
 
 void rmd_violation(const char *part, const char *rule, int limit, int measured, long long tick) {

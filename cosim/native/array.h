@@ -10,7 +10,7 @@
 extern "C" {
 
 struct rmd_config {
-    const int32_t *conductance;   // [arrays][rows][columns], in g_lsb
+    int32_t *conductance;         // [arrays][rows][columns], in g_lsb
     uint32_t *events;             // [arrays]: reads so far; a read's event is the count before it
     const int32_t *normal_table;  // 512 entries (golden/spec/normal_table.py)
     int64_t floor[2];             // noise floor in units of the current sum: low range, high range
@@ -20,6 +20,12 @@ struct rmd_config {
     int32_t read;                 // read noise of a cell in 1/65536 of its conductance
     uint32_t seed;
     int32_t read_limit;           // largest |V| in DAC codes that a read may put on a row
+    // What a pulse does (golden/spec/pulses.py); without ``pulses`` one is a violation.
+    uint32_t *pulses;             // [arrays][rows][columns]: pulses so far
+    const int32_t *tables;        // [2][points][quantiles] measured changes of SET and RESET, or null
+    int32_t points, pitch, quantiles;   // of the tables; pitch: g_lsb between two points
+    int32_t threshold[2];         // SET, RESET; in codes of the supplies' DAC, as the next
+    int32_t gate_threshold, gain, shift_pulse, spread, ceiling, endurance;
 };
 
 // Takes a copy of ``config``; its pointers must stay valid. 0, or -1 where a field makes no sense (nothing changes).
@@ -48,6 +54,13 @@ void rmd_array_codes(int32_t tile, uint32_t event, const int32_t *volts, const u
 // and DAC codes are as they were then: all positions of one vector's read share an event.
 void rmd_array_read(int rows, int columns, int adcs, int selected, int position, int lines, const uint32_t *wl,
                     const uint32_t *bl, const uint32_t *sl, const uint32_t *dac, uint32_t *codes, long long tick);
+
+// A programming pulse has ended (called from board.sv). ``supplies``: codes of VP_BL, VP_SL, VP_WL, 16 bits each;
+// ``ticks``: how long WL was on. ``bl`` and ``sl`` are the bits of their lines, both in SET (``resetting`` 0) or both in
+// RESET; row i's gate is on where wl[i]. Every cell with its gate on and its SL connected moves as the model says and
+// counts a pulse; more than one at a time is a violation.
+void rmd_array_pulse(int rows, int columns, int selected, int resetting, const uint32_t *wl, const uint32_t *bl,
+                     const uint32_t *sl, const uint64_t *supplies, int ticks, long long tick);
 
 // One broken rule (called from the parts). ``tick``: board clocks since power-up.
 void rmd_violation(const char *part, const char *rule, int limit, int measured, long long tick);

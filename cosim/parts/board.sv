@@ -40,6 +40,10 @@ module board #(
     input int rows, input int columns, input int adcs, input int selected, input int position, input int lines,
     input bit [ROWS-1:0] wl, input bit [ROWS-1:0] bl, input bit [COLUMNS-1:0] sl, input bit [16*ROWS-1:0] dac,
     output bit [16*ADCS-1:0] codes, input longint tick);
+  import "DPI-C" function void rmd_array_pulse(
+    input int rows, input int columns, input int selected, input int resetting, input bit [ROWS-1:0] wl,
+    input bit [ROWS-1:0] bl, input bit [COLUMNS-1:0] sl, input bit [47:0] supplies, input int ticks,
+    input longint tick);
 
   localparam int DAC_SETTLE = 1000;     // DAC80508 to 2 LSB: 10 us (5 us typical)
   localparam ticks_t START_SETTLE = 1000;  // first TRIGGER to the first READ: 10 us
@@ -47,6 +51,7 @@ module board #(
   localparam int STAGE_SETTLE = 200;    // OPA4322 to 14 bits at 40 kOhm, and the RC before the ADC: 2 us
   localparam int LINE_SETTLE = 1000;    // lines before a programming pulse: 10 us
   localparam int SHORTEST_PULSE = 200;  // a pulse by INH has edges of 0.45..0.72 us: 2 us
+  localparam int ANALYSER_PULSE = 10;   // what the analyser puts on EXT_WL at a trigger: VP_WL's voltage for 100 ns
   localparam logic [15:0] MID = 16'h8000;
   typedef enum logic [1:0] {SAFE, READ, SET, RESET} mode_t;
 
@@ -181,6 +186,36 @@ module board #(
         end
         if (!pulsing && pulsing_q && now - pulse_began < 64'(SHORTEST_PULSE))
           refuse("board", "width of a pulse by wl_mux_inh", 10 * SHORTEST_PULSE, nanoseconds(now - pulse_began));
+      end
+    end
+  end
+
+  // A pulse: WL at VP_WL, or the analyser's on a trigger. What it does is the array's; its ends are this.
+  logic [63:0] pulse_start;
+  logic [ROWS+ARRAY_BITS-1:0] pulse_wl;
+  logic pulse_on, trigger_q;
+  function automatic void strike(input logic [ROWS+ARRAY_BITS-1:0] words, input ticks_t began, input int ticks);
+    automatic logic cells_on = bl_on && sl_on && bl_mode[1] && bl_mode == sl_mode;
+    if (CHECKS) begin
+      if (bl_changed > began || sl_changed > began) refuse("board", "lines that move in a pulse", 0, 1);
+      if (!cells_on) refuse("board", "BL and SL both in SET or both in RESET at a pulse", 1, 0);
+      if (gain[8*DACS+:3] != 3'b111 || down[8*DACS+:3] != 0) refuse("DAC80508", "full scale of the supplies 5 V", 1, 0);
+    end
+    if (cells_on)
+      rmd_array_pulse(ROWS, COLUMNS, ARRAY_BITS != 0 ? int'(16'(words >> ROWS)) : 0, int'(bl_mode == RESET),
+                      words[ROWS-1:0], bl_q, sl_q, dac_code[128*DACS+:48], ticks, now - POWERED);
+  endfunction
+  always_ff @(posedge clk) begin
+    if (off) begin
+      {pulse_on, trigger_q, pulse_start, pulse_wl} <= '0;
+    end else if (pulsing != pulse_on || b1500_trig_out != trigger_q) begin
+      pulse_on <= pulsing;
+      trigger_q <= b1500_trig_out;
+      if (pulsing && !pulse_on) {pulse_start, pulse_wl} <= {now, wl_q};
+      if (pulse_on && !pulsing) strike(pulse_wl, pulse_start, int'(now - pulse_start));
+      if (b1500_trig_out && !trigger_q) begin
+        if (wl_live && wl_mode == RESET) strike(wl_q, now, ANALYSER_PULSE);
+        else if (CHECKS) refuse("board", "a trigger with WL on the analyser", 1, 0);
       end
     end
   end

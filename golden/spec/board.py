@@ -40,6 +40,9 @@ class Board:
     adc_hold_clocks: int = 5        # DCLOCK falls from CS fall until the input is held
     adc_guard_ticks: int = 10       # from the hold until anything before the ADC may change
     start_settle_ticks: int = 1000  # after the first TRIGGER, before the first READ
+    line_settle_ticks: int = 1000   # BL and SL before a programming pulse: 10 us
+    shortest_pulse_ticks: int = 200     # 2 us: a pulse by INH has edges of 0.45 to 0.72 us
+    analyser_ticks: int = 1_000_000     # the analyser's answer to a trigger: 10 ms at most
     wl_read_code: int = 43254       # V_WL_RD: 3.3 V of 5 V, well above VCM and a threshold [general knowledge]
 
     def __post_init__(self):
@@ -52,6 +55,9 @@ class Board:
         for field in dataclasses.fields(self):
             if field.name not in ("array_bits", "positions"):
                 need_integer(f"board.{field.name}", getattr(self, field.name), lowest.get(field.name, 1), 1 << 20)
+        if self.shortest_pulse_ticks < self.connect_ticks + 2:
+            raise RefusedValue(f"board.shortest_pulse_ticks must be at least connect_ticks + 2 "
+                               f"({self.connect_ticks + 2}), not {self.shortest_pulse_ticks}")
         need_integer("board.wl_read_code", self.wl_read_code, 1, 0xFFFF)
         if self.hold_ticks > 2 * self.adc_half_ticks * self.adc_clocks:
             raise RefusedValue("board.adc_guard_ticks must end before CS rises, "

@@ -56,9 +56,10 @@ class Crossbar:
 class Device:
     """The resistive memory: window, grain and preset.
 
-    ``preset``: ``ideal`` (exact, silent) or ``taox`` (programming spread and read noise fitted to measured TaOx
-    devices). Conductances in uS; ``g_lsb_us`` is the unit of the integer conductances a read uses (10 nS). Window
-    10..80 uS: the paper's Fig. 3a. ``seed``: of every random number of the array.
+    ``preset``: ``ideal`` (exact, silent), ``taox`` (programming spread and read noise fitted to measured TaOx
+    devices) or ``paper`` (as many programming cycles as published, the spread inferred from them). Conductances
+    in uS; ``g_lsb_us`` is the unit of the integer conductances a read uses (10 nS). Window 10..80 uS: the paper's
+    Fig. 3a. ``seed``: of every random number of the array.
     """
 
     preset: str = "ideal"
@@ -69,8 +70,8 @@ class Device:
     seed: int = 0
 
     def __post_init__(self):
-        if self.preset not in ("ideal", "taox"):
-            raise RefusedValue(f"device.preset must be ideal or taox, not {self.preset!r}")
+        if self.preset not in ("ideal", "paper", "taox"):
+            raise RefusedValue(f"device.preset must be ideal, paper or taox, not {self.preset!r}")
         need_real("device.g_min_us", self.g_min_us, 0.0)
         need_real("device.g_mid_us", self.g_mid_us, self.g_min_us)
         need_real("device.g_max_us", self.g_max_us, self.g_mid_us, above=True)

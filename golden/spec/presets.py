@@ -3,6 +3,9 @@
 `ideal` is exact and silent. `taox` is fitted to measured TaOx devices of Sandia National Laboratories' CrossSim
 (lookup tables of 41 devices; BSD-3-Clause, Copyright Sandia National Laboratories): its 24 quality-filtered devices
 ("medium_set"), window 10..80 uS. `cosim.device.fit_taox` does the fit again from the data.
+
+`paper` is the chip of arXiv 2601.10037 as far as its two figures tell: a cycle lands with a spread of 40 uS about its
+target, which takes 1.25 x 40 / tolerance cycles, 50 to within 1 uS and 25 to within 2 uS. Inferred, not published.
 """
 
 import dataclasses
@@ -36,6 +39,7 @@ class Preset:
 
 PRESETS = {
     "ideal": Preset(),
+    "paper": Preset(program_us=40.0, tolerance_us=2.0, cycles=200, floor=35_747),   # floor: the ADC's, as below
     "taox": Preset(
         program_us=2.29,            # spread (interquartile / 1.349) of the change one RESET pulse makes, median device,
         program_relative=0.165,     # ... as a straight line in G

@@ -1,8 +1,9 @@
 """The register map: one table that gateware, driver, C header, manual and benches read.
 
 All registers are 32 bits wide at byte addresses of the AXI4-Lite port; 64-bit counters are two registers, the low
-half first (reading it holds the high half for the next read). Above the registers lie three *windows* onto the
-buffer's memories, an element each 8 bytes (state, gain and offset) or 4 bytes (adapter weights).
+half first (reading it holds the high half for the next read). Above the registers lie *windows*: the
+cells of a programming map, and the buffer's memories, an element each 8 bytes (state, gain and offset) or 4 bytes
+(adapter weights).
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ __all__ = [
     "ADDRESS_BITS",
     "OPERATION",
     "OPERATION_QUEUE",
+    "PULSES",
     "REGISTERS",
     "SLOTS",
     "SUMMED",
@@ -41,7 +43,8 @@ class Kind:
     FORWARD = 0
     BACKWARD = 1
     UPDATE = 2
-    NAMES = ("forward", "backward", "update")
+    NAMES = ("forward", "backward", "update")   # of the LoRA unit; 3 is none
+    PROGRAM = 4      # the crossbar alone: programs the tile OP_TILE to the map in the window `cells`
     COPY = 5         # an adapter's row words, weights and states, to OP_TARGET
     ERASE = 6        # its row words to 0, weights and states, then read again
     CHECKSUM = 7     # of its weights and states, for CHECKSUM
@@ -62,7 +65,10 @@ class Fault:
     FRAMING = 8      # an ADC's framing zeros were not zero
     SLOT = 9         # a slot named that is not valid, that another names too, or more slots than can be
     ERASURE = 10     # an erased row word did not read back as 0
-    NAMES = ("none", "kind", "size", "space", "mask", "shift", "chunk", "board", "framing", "slot", "erasure")
+    PULSE = 11       # a programming pulse narrower than the board's switches can make it
+    ANALYSER = 12    # the external analyser did not answer a trigger in time
+    NAMES = ("none", "kind", "size", "space", "mask", "shift", "chunk", "board", "framing", "slot", "erasure", "pulse",
+             "analyser")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +134,8 @@ def whole(text, bits=32, reset=0):
     return (Field("value", 0, bits, text, reset),)
 
 
+PULSES = ("SET", "RESET", "FORM")       # kinds of programming pulse, in the order of their registers
+
 REGISTERS = (
     Register("IDENTITY", 0x000, "ro", "Reads 0x524D444C.", whole("the letters RMDL", reset=IDENTITY)),
     Register("VERSION", 0x004, "ro", "Version of the register map.", whole("major in the upper half", reset=VERSION)),
@@ -159,7 +167,7 @@ REGISTERS = (
              "row word by row word, each as 4 bytes of weight and 8 of state, little-endian, sign-extended; padding is "
              "0.", whole("CRC-32")),
     Register("OP_CONTROL", 0x040, "rw", "What the next operation is.", (
-        Field("kind", 0, 3, "0 forward, 1 backward, 2 update, 5 copy, 6 erase, 7 checksum"),
+        Field("kind", 0, 3, "0 forward, 1 backward, 2 update, 4 program a tile, 5 copy, 6 erase, 7 checksum"),
         Field("crossbar", 4, 1, "c comes from the crossbar instead of the c stream"),
         Field("nearest", 5, 1, "update rounds to nearest instead of stochastically"))),
     Register("OP_VECTORS", 0x044, "rw", "n", whole("vectors")),
@@ -201,6 +209,9 @@ REGISTERS = (
              "mended; 0 without error correction.", whole("count")),
     Register("UNCORRECTABLE", 0x0B4, "ro", "Row words read from the buffer that had an element with two flipped bits; "
              "0 without error correction.", whole("count")),
+    Register("GIVEN_UP", 0x0B8, "ro", "Cells given up by programming: out of pulses, or the analyser silent.",
+             whole("count")),
+    Register("VERIFIES", 0x0BC, "ro", "Cells read alone by programming.", whole("count")),
     Register("UPDATES", 0x0C0, "ro", "Updates run.", whole("count")),
     Register("ERASURES", 0x0C4, "ro", "Adapters and snapshots erased and found to be.", whole("count")),
     Register("GENERATOR", 0x100, "rw_port", "State of a rank lane's random generator; writing 0 stores 1.",
@@ -209,9 +220,28 @@ REGISTERS = (
              "it another one; valid is 0 after power-up.", (
         Field("base", 0, 20, "first row word"), Field("rank", 20, 8, "r"),
         Field("valid", 31, 1, "the slot may be named")), count=SLOTS),
+    Register("PROGRAM_CONTROL", 0x200, "rw", "How tiles are programmed. Taken, as all PROGRAM_* are, when an operation "
+             "starts.", (
+        Field("forming", 0, 1, "pulses are FORM where they were SET; cells above their window are left alone"),
+        Field("analyser", 1, 1, "the external analyser makes the pulses on a trigger"),
+        Field("limit", 16, 16, "most pulses a cell"))),
+    *(entry for index, kind in enumerate(PULSES) for entry in (
+        Register(f"PROGRAM_{kind}_AMPLITUDE", 0x210 + 16 * index, "rw",
+                 f"{kind}: codes of {'VP_BL' if kind == 'RESET' else 'VP_SL'}.", (
+                     Field("start", 0, 16, "of the first pulse"), Field("step", 16, 16, "added with every further"))),
+        Register(f"PROGRAM_{kind}_BOUNDS", 0x214 + 16 * index, "rw", f"{kind}: more codes.", (
+            Field("most", 0, 16, "highest amplitude"), Field("gate", 16, 16, "of VP_WL"))),
+        Register(f"PROGRAM_{kind}_TICKS", 0x218 + 16 * index, "rw", f"{kind}: width.",
+                 whole("clocks; refused below board.shortest_pulse_ticks without the analyser", 20)))),
+    Register("PROGRAM_TILE", 0x240, "rw", "Which array TILE_PULSES shows.", whole("array", 16)),
+    Register("TILE_PULSES", 0x244, "ro", "Pulses since power-up of the array PROGRAM_TILE (of the first 4096; others "
+             "read 0). No reset clears it.", whole("count")),
 )
 
 WINDOWS = (
+    Window("cells", 0x0800000, 0x0100000, 4, "the map of a programming operation, cells in row-major order: a write is "
+           "the target (bits 12..0 code, 25..16 tolerance, 31 skip), a read the result (15..0 pulses, 31..30 status: 0 "
+           "skipped, 1 verified, 2 given up)"),
     Window("weights", 0x1000000, 0x1000000, 4, "adapter weights, sign-extended; element order as in the layout"),
     Window("states", 0x2000000, 0x1000000, 8, "optimiser state: low word, then high; the high word's write stores "
            "both, the low word's read holds the high one"),

@@ -3,13 +3,18 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from rmdlora.golden.spec.registers import Fault
+from rmdlora.golden.spec.registers import ADDRESS_BITS, Fault
 
+from ..axi import AccessPort
 from ..pins import CHAINS, BoardPins
+from .cells import CellMap
 from .converter import Converter
 from .frames import FrameSender
 from .inputs import InputBuffer, SliceLoader, beat_layout, check_step
+from .job import Job
 from .lines import Lines
+from .program import Programmer
+from .pulses import PulseCounters
 from .sequence import ReadSequence
 from .start import StartUp
 from .sums import Sums, sum_bits
@@ -20,7 +25,7 @@ __all__ = ["Crossbar"]
 
 
 class Crossbar(wiring.Component):
-    """Reads whole layers from the board's arrays: `x` in, the crossbar sums `c` out.
+    """Reads whole layers from the board's arrays: `x` in, the crossbar sums `c` out; and programs whole tiles.
 
     After reset it brings the board up by itself (`StartUp`); until that has ended well, and for ever where it has not,
     it refuses commands with `Fault.BOARD` and leaves every switch inhibited. A command must be legal (sizes of at
@@ -32,8 +37,8 @@ class Crossbar(wiring.Component):
     N reads of one full tile take ``rows * frame_ticks + update_ticks + dac_settle_ticks + tia_settle_ticks +
     N * positions * conversion_ticks`` clocks and five, from the clock that accepts the command, `x` being there.
 
-    An ADC whose framing zeros are not zero pulses `Fault.FRAMING`; the read goes on. There is no programming here: the
-    line switches know the modes SAFE and READ alone.
+    An ADC whose framing zeros are not zero pulses `Fault.FRAMING`; the read goes on. A job (`Programmer`) and a command
+    wait for each other; during a job nothing of a read moves.
 
     Parameters
     ----------
@@ -42,6 +47,10 @@ class Crossbar(wiring.Component):
     Members
     -------
     command : In(stream of `Command`)
+    job : In(stream of `Job`), job_done : Out(1)
+        A tile to program, to the map behind ``cells``; it ends in this clock, well or with a ``fault``.
+    cells : In(AccessPort)
+        The host's side of `CellMap`.
     x : In(stream of beats of ``formats.activation`` bits)
     c : Out(stream of beats of ``formats.sum`` bits)
         Both as in golden/spec/geometry.py; elements of `c` past the layer's or the vectors' end are 0.
@@ -52,10 +61,12 @@ class Crossbar(wiring.Component):
         Start-up has ended well, or badly; neither while it runs.
     fault : Out(8)
         A `Fault` code for one clock, otherwise 0.
-    conversions, tile_reads, frames, pulses : Out(32)
-        ADC conversion cycles, tiles read, DAC frames sent (start-up's too), programming pulses: always 0.
+    conversions, tile_reads, frames, verifies, given_up : Out(32)
+        ADC conversion cycles, tiles read, DAC frames sent (start-up's too), cells read alone, cells given up.
     clear : In(1)
-        The first three to 0.
+        Those to 0.
+    pulses : Out(32), shown : In(16), tile_pulses : Out(32)
+        As of `PulseCounters`.
     """
 
     def __init__(self, configuration):
@@ -68,8 +79,10 @@ class Crossbar(wiring.Component):
             "x": In(stream.Signature(beat_layout(configuration, formats.activation))),
             "c": Out(stream.Signature(beat_layout(configuration, formats.sum))),
             "pins": Out(BoardPins(configuration)),
+            "job": In(stream.Signature(Job)), "job_done": Out(1), "cells": In(AccessPort(ADDRESS_BITS)),
             "busy": Out(1), "ready": Out(1), "failed": Out(1), "fault": Out(8), "clear": In(1),
-            "conversions": Out(32), "tile_reads": Out(32), "frames": Out(32), "pulses": Out(32)})
+            "conversions": Out(32), "tile_reads": Out(32), "frames": Out(32), "pulses": Out(32),
+            "verifies": Out(32), "given_up": Out(32), "shown": In(16), "tile_pulses": Out(32)})
 
     def elaborate(self, platform):
         m = Module()
@@ -85,16 +98,20 @@ class Crossbar(wiring.Component):
         m.submodules.converter = converter = Converter(board.adcs(configuration.geometry.tile_columns), board)
         m.submodules.sequence = sequence = ReadSequence(configuration)
         m.submodules.sums = sums = Sums(configuration)
+        m.submodules.programmer = programmer = Programmer(configuration)
+        m.submodules.cells = cells = CellMap(configuration)
+        m.submodules.pulse_counters = pulse_counters = PulseCounters(configuration)
 
         # commands
         begin, command = Signal(), Signal(Command)
-        m.d.comb += [self.command.ready.eq(~self.busy), begin.eq(self.command.valid & ~self.busy & start.ready),
+        m.d.comb += [self.command.ready.eq(~self.busy & ~programmer.active),
+                     begin.eq(self.command.valid & self.command.ready & start.ready),
                      self.ready.eq(start.ready), self.failed.eq(start.failed)]
         current = Command(Mux(begin, self.command.payload.as_value(), command.as_value()))
         m.d.sync += command.eq(current)
         m.d.sync += self.busy.eq(begin | (self.busy & ~sums.finished))
         m.d.sync += self.fault.eq(Mux(self.command.valid & self.command.ready & ~start.ready, Fault.BOARD,
-                                      Mux(converter.done & converter.framing, Fault.FRAMING, Fault.NONE)))
+                                      Mux(converter.done & converter.framing, Fault.FRAMING, programmer.fault)))
         for part in (buffer, loader, walk, sums):
             m.d.comb += [part.begin.eq(begin), part.command.eq(current)]
 
@@ -102,12 +119,13 @@ class Crossbar(wiring.Component):
         connect(m, flipped(self.x), buffer.x)
         m.d.comb += [buffer.group.eq(loader.group), buffer.release.eq(loader.release),
                      loader.available.eq(buffer.available), loader.beat.eq(buffer.beat)]
-        payloads = [source.frames.payload.as_value() for source in (loader, start)]
+        sources = ((start, ~start.ready), (programmer, programmer.active), (loader, start.ready & ~programmer.active))
+        for source, sends in sources:
+            m.d.comb += source.frames.ready.eq(sender.frames.ready & sends)
+            with m.If(sends):
+                m.d.comb += [sender.frames.payload.eq(source.frames.payload),
+                             sender.frames.valid.eq(source.frames.valid)]
         m.d.comb += [
-            sender.frames.payload.eq(Mux(start.ready, *payloads)),
-            sender.frames.valid.eq(Mux(start.ready, loader.frames.valid, start.frames.valid)),
-            loader.frames.ready.eq(sender.frames.ready & start.ready),
-            start.frames.ready.eq(sender.frames.ready & ~start.ready),
             start.ended.eq(sender.ended), start.answer.eq(sender.answer), loader.ended.eq(sender.ended)]
 
         # reads
@@ -115,23 +133,43 @@ class Crossbar(wiring.Component):
         connect(m, lines.staged, sequence.staged)
         m.d.comb += [
             start.clear.eq(lines.clear), start.settled.eq(lines.settled & adc_switch.settled),
-            lines.connect.eq(start.connect), adc_switch.change.eq(sequence.change | start.connect),
-            adc_switch.position.eq(sequence.position), sequence.switch_settled.eq(adc_switch.settled),
+            lines.connect.eq(start.connect),
+            adc_switch.change.eq(sequence.change | start.connect | programmer.change),
+            adc_switch.position.eq(Mux(programmer.active, programmer.position, sequence.position)),
+            sequence.switch_settled.eq(adc_switch.settled),
             sequence.lines_settled.eq(lines.settled),
             sequence.loaded.eq(loader.loaded), loader.trigger.eq(sequence.trigger),
             sequence.codes_settled.eq(loader.settled),
             sequence.held.eq(converter.held), sequence.may_trigger.eq(converter.trigger),
-            sequence.adc_ready.eq(converter.ready), converter.start.eq(sequence.start),
+            sequence.adc_ready.eq(converter.ready),
+            converter.start.eq(sequence.start | programmer.start),
             sequence.free.eq(sums.free), sums.open_block.eq(sequence.open_block), sequence.idle.eq(sums.idle)]
 
         # codes, to the sums
-        m.d.comb += [sums.take.eq(converter.done), sums.codes.eq(converter.codes),
+        m.d.comb += [sums.take.eq(converter.done & ~programmer.active), sums.codes.eq(converter.codes),
                      sums.conversion.eq(sequence.conversion)]
         connect(m, sums.c, flipped(self.c))
 
+        # programming
+        connect(m, flipped(self.job), programmer.job)
+        connect(m, flipped(self.cells), cells.access)
+        connect(m, programmer.cell, lines.cell)
+        m.d.comb += [
+            programmer.permit.eq(start.ready & ~self.busy & ~self.command.valid),
+            self.job_done.eq(programmer.finished),
+            cells.cell.eq(programmer.index), programmer.target.eq(cells.target), cells.result.eq(programmer.result),
+            cells.store.eq(programmer.store), programmer.ended.eq(sender.ended),
+            programmer.adc_ready.eq(converter.ready), programmer.done.eq(converter.done),
+            programmer.codes.eq(converter.codes), programmer.switch_settled.eq(adc_switch.settled),
+            programmer.home.eq(sequence.position), pins.b1500_trig_out.eq(programmer.trig_out),
+            programmer.trig_in.eq(pins.b1500_trig_in), pulse_counters.tile.eq(programmer.cell.array),
+            pulse_counters.pulsed.eq(programmer.pulsed), pulse_counters.shown.eq(self.shown),
+            self.pulses.eq(pulse_counters.pulses), self.tile_pulses.eq(pulse_counters.tile_pulses)]
+
         # counters
         counts = ((self.conversions, converter.done), (self.frames, sender.frames.valid & sender.frames.ready),
-                  (self.tile_reads, converter.done & sequence.conversion.closes))
+                  (self.tile_reads, sums.take & sequence.conversion.closes),
+                  (self.verifies, programmer.verified), (self.given_up, programmer.given_up))
         for count, event in counts:
             m.d.sync += count.eq(Mux(self.clear, 0, count + event))
 

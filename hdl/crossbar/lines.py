@@ -1,6 +1,6 @@
 """The lines of the array: which rows of which array are driven."""
 
-from amaranth.hdl import C, Cat, Module, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,9 +9,30 @@ from .chain import Chain
 from .switch import Switch
 from .walk import step_layout
 
-__all__ = ["READ", "SAFE", "Lines"]
+__all__ = ["ANALYSER", "READ", "RESET", "SAFE", "SET", "CellPort", "Lines"]
 
-SAFE, READ = 0, 1   # modes of the line switches: all lines to ground; V_WL_RD, VRD or VCM, low gain
+# modes of the line switches: all lines to ground; V_WL_RD, VRD or VCM, low or high gain; the programming voltages, in
+# which WL has VP_WL in mode SET, also for a RESET, and the analyser's pulse in mode ANALYSER
+SAFE, READ, SET, RESET = range(4)
+ANALYSER = RESET
+
+
+class CellPort(wiring.Signature):
+    """The lines in the hands of whoever programs one cell; his view.
+
+    With ``load`` the chains take new words, at the lines with the next change of their switches; ``loaded`` when they
+    wait there. In them row and column of the cell alone may be 1: as ``wl``, ``bl``, ``sl`` say, which must be stable
+    from ``load`` until ``loaded``, as the numbers. ``connect`` changes BL and SL to ``mode``, ``connect_word`` WL to
+    ``word_mode``, as of `Switch`; ``hold`` keeps WL open after its change. All of it counts only while ``owned``;
+    without that the switches know no mode but READ. After that the next read sets every line anew.
+    """
+
+    def __init__(self, geometry):
+        super().__init__({
+            "owned": Out(1), "row": Out(range(geometry.tile_rows)), "column": Out(range(geometry.tile_columns)),
+            "array": Out(16), "wl": Out(1), "bl": Out(1), "sl": Out(1), "load": Out(1), "loaded": In(1),
+            "connect": Out(1), "mode": Out(2), "settled": In(1), "connect_word": Out(1), "word_mode": Out(2),
+            "hold": Out(1), "word_opened": In(1), "word_settled": In(1)})
 
 
 class Lines(wiring.Component):
@@ -20,7 +41,7 @@ class Lines(wiring.Component):
 
     Rows in use have WL bit and BL bit 1, the others 0; SL bits stay 0, the low gain. With `Board.array_bits` the
     array's number stands above the WL bits, at the far end of the chain. A read of the tile on the lines changes
-    nothing. The line switches know modes SAFE and READ alone: their B is never driven high.
+    nothing. The line switches go to READ and to no other mode but while a cell is programmed.
 
     Parameters
     ----------
@@ -33,6 +54,8 @@ class Lines(wiring.Component):
     steps : In(stream of `step_layout`)
     staged : Out(stream of `step_layout`)
         The same reads, each valid once its pattern waits in the chains. Taking one changes the lines.
+    cell : In(`CellPort`)
+        May become ``owned`` only between commands.
     clear : Out(1)
         The chains have cleared themselves after reset.
     settled : Out(1)
@@ -48,18 +71,23 @@ class Lines(wiring.Component):
         steps = stream.Signature(step_layout(configuration))
         high = ("oe_n", "mux_inh")
         super().__init__({
-            "connect": In(1), "steps": In(steps), "staged": Out(steps), "clear": Out(1), "settled": Out(1),
+            "connect": In(1), "cell": In(CellPort(configuration.geometry)), "steps": In(steps), "staged": Out(steps),
+            "clear": Out(1), "settled": Out(1),
             **{f"{line}_{pin}": Out(1, init=pin in high) for line in CHAINS for pin in self.PINS}})
 
     def elaborate(self, platform):
         m = Module()
         board, geometry = self._configuration.board, self._configuration.geometry
+        cell = self.cell
         lengths = {"wl": geometry.tile_rows + board.array_bits, "bl": geometry.tile_rows, "sl": geometry.tile_columns}
         chains, switches = {}, {}
         for line in CHAINS:
             m.submodules[f"{line}_chain"] = chain = chains[line] = Chain(lengths[line], board)
-            m.submodules[f"{line}_switch"] = switch = switches[line] = Switch(READ + 1, board)
-            m.d.comb += [switch.position.eq(READ), switch.hold.eq(chain.latching), chain.latch.eq(switch.apply)]
+            m.submodules[f"{line}_switch"] = switch = switches[line] = Switch(RESET + 1, board)
+            mode = cell.word_mode if line == "wl" else cell.mode
+            held = cell.owned & cell.hold if line == "wl" else 0
+            m.d.comb += [switch.position.eq(Mux(cell.owned, mode, READ)), switch.hold.eq(chain.latching | held),
+                         chain.latch.eq(switch.apply)]
             m.d.comb += [getattr(self, f"{line}_{pin}").eq(getattr(chain, pin)) for pin in self.PINS[:5]]
             m.d.comb += [getattr(self, f"{line}_mux_{pin}").eq(getattr(switch, pin)) for pin in ("a", "b", "inh")]
         m.d.comb += [self.settled.eq(Cat(switch.settled for switch in switches.values()).all()),
@@ -70,21 +98,44 @@ class Lines(wiring.Component):
         rows, array = Signal.like(step.rows), Signal(16)    # what the lines hold
         same = Signal()
         rows_in_use = Cat(C(index) < step.rows for index in range(geometry.tile_rows))
+        row, column = (Cat(index == number for index in range(count)) for number, count in (
+            (cell.row, geometry.tile_rows), (cell.column, geometry.tile_columns)))
         m.d.comb += [
             same.eq((step.rows == rows) & (step.array == array)),
-            chains["wl"].words.payload.eq(Cat(rows_in_use, step.array[:board.array_bits])),
-            chains["bl"].words.payload.eq(rows_in_use),
+            chains["wl"].words.payload.eq(Mux(
+                cell.owned, Cat(Mux(cell.wl, row, 0), cell.array[:board.array_bits]),
+                Cat(rows_in_use, step.array[:board.array_bits]))),
+            chains["bl"].words.payload.eq(Mux(cell.owned, Mux(cell.bl, row, 0), rows_in_use)),
+            chains["sl"].words.payload.eq(Mux(cell.sl, column, 0)),
+            cell.loaded.eq(Cat(chain.loaded for chain in chains.values()).all()),
+            cell.settled.eq(switches["bl"].settled & switches["sl"].settled),
+            cell.word_opened.eq(switches["wl"].opened & ~chains["wl"].latching),
+            cell.word_settled.eq(switches["wl"].settled),
             self.staged.payload.eq(step), self.steps.ready.eq(self.staged.valid & self.staged.ready),
         ]
-        for switch in switches.values():
-            m.d.comb += switch.change.eq(self.connect)
+        for line, switch in switches.items():
+            m.d.comb += switch.change.eq(self.connect | (cell.owned & (
+                cell.connect_word if line == "wl" else cell.connect)))
+        with m.If(cell.owned):
+            m.d.sync += rows.eq(0)      # no read has that: the next one does not find its lines as they were
 
         with m.FSM():
-            with m.State("Wait for a read"), m.If(self.steps.valid):
-                with m.If(same):
+            with m.State("Wait for a read"):
+                with m.If(cell.owned & cell.load):
+                    m.next = "Shift a cell"
+                with m.Elif(self.steps.valid & same):
                     m.next = "Ready"
-                with m.Else():
+                with m.Elif(self.steps.valid):
                     m.next = "Shift"
+            with m.State("Shift a cell"):
+                given = Signal(len(chains))
+                for index, chain in enumerate(chains.values()):
+                    m.d.comb += chain.words.valid.eq(~given[index])
+                    with m.If(chain.words.valid & chain.words.ready):
+                        m.d.sync += given[index].eq(1)
+                with m.If(cell.loaded):
+                    m.d.sync += given.eq(0)
+                    m.next = "Wait for a read"
             with m.State("Shift"):
                 # the chains differ in length: each takes its word once, and both must be done
                 both = [chains[line] for line in ("wl", "bl")]

@@ -34,6 +34,8 @@ class Switch(wiring.Component):
         The clock in which A and B change, for a chain to latch with it.
     hold : In(1)
         Keeps INH high after the change.
+    opened : Out(1)
+        The change is made and INH still high; without ``hold`` it falls in the next clock.
     settled : Out(1)
         Connected, and the signals are through.
     a, b, inh : Out(1)
@@ -45,7 +47,8 @@ class Switch(wiring.Component):
         self._positions = positions
         self._board = board
         super().__init__({
-            "change": In(1), "position": In(2), "apply": Out(1), "hold": In(1), "settled": Out(1),
+            "change": In(1), "position": In(2), "apply": Out(1), "hold": In(1), "opened": Out(1),
+            "settled": Out(1),
             "a": Out(1), "b": Out(1), "inh": Out(1, init=1)})
 
     def elaborate(self, platform):
@@ -66,9 +69,11 @@ class Switch(wiring.Component):
                 if self._positions > 2:
                     m.d.sync += self.b.eq(self.position[1])
                 m.next = "Change"
-            with m.State("Change"), m.If(~self.hold):
-                m.d.sync += [self.inh.eq(0), timer.eq(board.connect_ticks - 1)]
-                m.next = "Connect"
+            with m.State("Change"):
+                m.d.comb += self.opened.eq(1)
+                with m.If(~self.hold):
+                    m.d.sync += [self.inh.eq(0), timer.eq(board.connect_ticks - 1)]
+                    m.next = "Connect"
             with m.State("Connect"), m.If(timer == 0):
                 m.next = "Connected"
             with m.State("Connected"):
