@@ -9,7 +9,6 @@ from rmdlora.cosim.measure import lora
 from rmdlora.golden.spec.configuration import load_configuration
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", sorted(lora.TASK_LAYERS))
 def test_each_tasks_layers_keep_their_multipliers_busy_in_their_configuration(name):
     configuration = load_configuration(name)

@@ -3,7 +3,6 @@
 import pathlib
 import re
 
-import pytest
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.hdl.pins import BoardPins
 
@@ -15,7 +14,6 @@ def constrained():
     return {port: pin for pin, port in re.findall(r"PACKAGE_PIN (\w+) .*?get_ports {(.+?)}", XDC.read_text())}
 
 
-@pytest.mark.smoke
 def test_every_pin_of_the_default_board_has_one_package_pin_and_no_other_has():
     bits = set()
     for name, member in BoardPins(load_configuration("default")).members.items():

@@ -3,12 +3,9 @@
 import pathlib
 import tomllib
 
-import pytest
-
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.mark.smoke
 def test_every_package_folder_is_listed_to_be_installed_and_no_other():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     found = {".".join(("rmdlora", *path.parent.relative_to(ROOT).parts))
@@ -16,7 +13,6 @@ def test_every_package_folder_is_listed_to_be_installed_and_no_other():
     assert set(settings["packages"]) == found
 
 
-@pytest.mark.smoke
 def test_every_file_that_is_not_python_is_listed_to_be_installed():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     listed = set()
