@@ -3,8 +3,7 @@
 import dataclasses
 
 import numpy as np
-from rmdlora.golden.spec.formats import LEARNING_SHIFT_LIMIT, MOMENTUM_SHIFT_LIMIT, SHIFT_LIMIT
-from rmdlora.golden.spec.refusal import need_integer
+from rmdlora.golden.spec.formats import Shifts
 from rmdlora.golden.spec.registers import Fault, Kind
 
 from .beats import beat_type, pack_beats
@@ -51,27 +50,6 @@ class Layer:
         """Fields of operations on it."""
         active, trainable = self.masks
         return {**dataclasses.asdict(self), "active": active, "trainable": trainable, "slots": 0}
-
-
-@dataclasses.dataclass(frozen=True)
-class Shifts:
-    """The shifts of contract sections 2 to 4: ``lra`` is lra_shift and so on."""
-
-    p: int = 0
-    u: int = 0
-    w: int = 0
-    q: int = 0
-    dx: int = 0
-    va: int = 0
-    vb: int = 0
-    lra: int = 0
-    lrb: int = 0
-    momentum: int = 0
-
-    def __post_init__(self):
-        limits = {"lra": LEARNING_SHIFT_LIMIT, "lrb": LEARNING_SHIFT_LIMIT, "momentum": MOMENTUM_SHIFT_LIMIT}
-        for name, value in dataclasses.asdict(self).items():
-            need_integer(f"{name}_shift", value, 0, limits.get(name, SHIFT_LIMIT))
 
 
 class Run:

@@ -12,35 +12,14 @@ import torch
 
 from .arithmetic import FLOAT_BITS, carrier, matmul, need_codes, round_shift, saturate, stochastic_shift
 from .generator import draw, seed_generators
-from .spec.formats import LEARNING_SHIFT_LIMIT, MOMENTUM_SHIFT_LIMIT, SHIFT_LIMIT, Formats
+from .spec.formats import Formats, Shifts
 from .spec.formats import round_shift as round_shift_integer
-from .spec.refusal import RefusedType, RefusedValue, need_integer
+from .spec.refusal import RefusedType, RefusedValue
 
 __all__ = ["Layer", "Shifts", "backward", "forward", "run", "update"]
 
 BLOCK = 1 << 16     # outputs of a forward's block, a thread
 SLICE = 1 << 20     # products that an accumulation holds at once
-LIMITS = {"lra": LEARNING_SHIFT_LIMIT, "lrb": LEARNING_SHIFT_LIMIT, "momentum": MOMENTUM_SHIFT_LIMIT}
-
-
-@dataclasses.dataclass(frozen=True)
-class Shifts:
-    """The run-time shifts of a layer: 0..47, `lra` and `lrb` 0..31, `momentum` 0..15."""
-
-    p: int = 0
-    u: int = 0
-    w: int = 0
-    q: int = 0
-    dx: int = 0
-    va: int = 0
-    vb: int = 0
-    lra: int = 0
-    lrb: int = 0
-    momentum: int = 0
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            need_integer(f"{field.name}_shift", getattr(self, field.name), 0, LIMITS.get(field.name, SHIFT_LIMIT))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +51,7 @@ class Layer:
     trainable: torch.Tensor = None
     va: torch.Tensor = None
     vb: torch.Tensor = None
-    shifts: Shifts = Shifts()
+    shifts: Shifts = dataclasses.field(default_factory=Shifts)
     formats: Formats = dataclasses.field(default_factory=Formats)
     float_bits: int = FLOAT_BITS
 

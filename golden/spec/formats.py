@@ -17,6 +17,7 @@ __all__ = [
     "STREAMS",
     "Format",
     "Formats",
+    "Shifts",
     "container_bits",
     "count_bits",
     "lane_seed",
@@ -164,3 +165,24 @@ class Formats:
         if terms < 1:
             raise RefusedValue(f"terms of a reduction must be at least 1, not {terms}")
         return self.product + count_bits(terms)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifts:
+    """The run-time shifts of a layer: 0..47, `lra` and `lrb` 0..31, `momentum` 0..15; `lra` is lra_shift and so on."""
+
+    p: int = 0
+    u: int = 0
+    w: int = 0
+    q: int = 0
+    dx: int = 0
+    va: int = 0
+    vb: int = 0
+    lra: int = 0
+    lrb: int = 0
+    momentum: int = 0
+
+    def __post_init__(self):
+        limits = {"lra": LEARNING_SHIFT_LIMIT, "lrb": LEARNING_SHIFT_LIMIT, "momentum": MOMENTUM_SHIFT_LIMIT}
+        for field in dataclasses.fields(self):
+            need_integer(f"{field.name}_shift", getattr(self, field.name), 0, limits.get(field.name, SHIFT_LIMIT))
