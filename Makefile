@@ -39,8 +39,8 @@ smoke: install  ## the two-minute part of the tests
 lint: install  ## style, no waivers
 	$(BIN)/ruff check .
 
-soak: install  ## random vector files, golden against RTL, until interrupted: make soak FILES=200 SEED=1
-	$(BIN)/python -m rmdlora.cosim.soak --files $(or $(FILES),200) --seed $(or $(SEED),1)
+soak: install  ## random vector files, golden against RTL, on both builds: make soak FILES=1000 SEED=1
+	$(BIN)/python -m rmdlora.cosim.soak --build both --files $(or $(FILES),200) --seed $(or $(SEED),1)
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/pytest -q -m soak tests/test_synthesis.py

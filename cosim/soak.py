@@ -5,6 +5,7 @@ that differs is kept, so that `rmdlora run FILE --compare` shows it. Exit status
 """
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 
@@ -22,64 +23,112 @@ from .run import run_golden
 __all__ = ["soak"]
 
 
-def soak(configuration, files, seed, first=0, outputs=600, lane=None, report=None):
+def draw(configuration, seed, index, largest=600):
+    """``{key: array}`` of file ``index``: the first of a hundred is of ones alone (k = d = r = n = 1), the last trains
+    for 1,000 updates.
+    """
+    random = np.random.default_rng((seed, index))
+    if index % 100 == 0:
+        return stimulus.random_arrays(random, configuration, 1, 1, 1, 1)
+    if index % 100 == 99:
+        return stimulus.random_arrays(random, configuration, 40, 40, updates=1000)
+    return stimulus.random_arrays(random, configuration, largest, largest)
+
+
+def soak(configuration, files, seed, first=0, largest=600, lane=None, report=None):
     """``(index, arrays, differences)`` of the first random file on which golden and rtl differ; None where all agree.
 
-    ``lane``: the native lane to use (default: one is built). ``outputs``: largest d and k. ``report(index, numbers)``
-    is called after each file with how many numbers were compared.
+    ``lane``: the native lane to use (default: one is built). ``largest``: k and d of most files (see `draw`).
+    ``report(vectors, outcome)`` is called after each file with the rtl's outcome.
     """
     from .rtl import native_lane, run_rtl
 
     lane = lane or native_lane(configuration)
     for index in range(first, first + files):
-        arrays = stimulus.random_arrays(np.random.default_rng((seed, index)), configuration, outputs, outputs)
+        arrays = draw(configuration, seed, index, largest)
         vectors = check_vectors(arrays, configuration)
         rtl = run_rtl(vectors, configuration, lane)
         differences = compare(run_golden(vectors, configuration), rtl)
         if differences:
             return index, arrays, differences
         if report:
-            report(index, sum(array.size for array in rtl.arrays.values()))
+            report(vectors, rtl)
     return None
+
+
+class Tally:
+    """What the files of a soak have covered."""
+
+    def __init__(self, rows):
+        self.rows, self.numbers, self.updates, self.trained, self.ones = rows, 0, 0, 0, 0
+        self.remainders = {"k": set(), "d": set()}
+
+    def add(self, vectors, outcome):
+        """Count a file that agreed."""
+        (n, k), (d, r) = vectors.x.shape, vectors.b.shape
+        self.numbers += sum(array.size for array in outcome.arrays.values())
+        self.ones += n == k == d == r == 1
+        self.remainders["k"].add(k % self.rows)
+        self.remainders["d"].add(d % self.rows)
+        if vectors.trains:
+            updates = -(-n // vectors.batch)
+            self.updates, self.trained = self.updates + updates, self.trained + (updates >= 1000)
+
+    def __str__(self):
+        remainders = " and ".join(f"{len(seen)} of {self.rows} remainders of {name} by {self.rows}"
+                                  for name, seen in self.remainders.items())
+        return (f"{self.numbers:,} numbers compared, {self.updates:,} updates, {self.trained} files of 1,000 updates, "
+                f"{self.ones} of k = d = r = n = 1, {remainders}")
+
+
+def builds(configuration, which):
+    """The configurations to soak: the one given, or its dual-port and its single-port build."""
+    if which == "configured":
+        return [configuration]
+    return [dataclasses.replace(configuration, name=f"{configuration.name} ({ports} port)",
+                                sram=dataclasses.replace(configuration.sram, ports=ports))
+            for ports in (("dual", "single") if which == "both" else (which,))]
 
 
 def main(arguments=None):
     """Run from the command line; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m rmdlora.cosim.soak", description=__doc__.partition("\n")[0])
     parser.add_argument("--config", default="default", help="a TOML file or a name (default: %(default)s)")
+    parser.add_argument("--build", choices=("configured", "dual", "single", "both"), default="configured",
+                        help="memories of one port or two, whatever the configuration says (default: %(default)s)")
     parser.add_argument("--files", type=int, default=200, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the run (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="index of the first file (default: %(default)s)")
     parser.add_argument("--largest", type=int, default=600, help="largest k and d (default: %(default)s)")
     given = parser.parse_args(arguments)
-    compared = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())
     try:
-        configuration = load_configuration(given.config)
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"golden against rtl, {configuration.name}", total=given.files)
+        for configuration in builds(load_configuration(given.config), given.build):
+            tally = Tally(configuration.lora.rows)
+            with Progress(*columns, console=Console(stderr=True)) as progress:
+                task = progress.add_task(f"golden against rtl, {configuration.name}", total=given.files)
 
-            def report(index, numbers):
-                nonlocal compared
-                compared += numbers
-                progress.update(task, completed=index + 1 - given.first)
+                def report(vectors, outcome, tally=tally, progress=progress, task=task):
+                    tally.add(vectors, outcome)
+                    progress.advance(task)
 
-            found = soak(configuration, given.files, given.seed, given.first, given.largest, report=report)
+                found = soak(configuration, given.files, given.seed, given.first, given.largest, report=report)
+            if found:
+                index, arrays, differences = found
+                kept = pathlib.Path(f"soak_{given.seed}_{index}.npz")
+                save_arrays(kept, arrays)
+                print(f"differs: file {index} of seed {given.seed}, configuration {configuration.name}, kept as "
+                      f"{kept}: {differences[0]}")
+                return 1
+            print(f"agreed: {given.files} random files of seed {given.seed} from {given.first} on, configuration "
+                  f"{configuration.name}: {tally}", flush=True)
     except Refusal as refusal:
         print(f"rmdlora: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("rmdlora: interrupted", file=sys.stderr)
         return 130
-    if found:
-        index, arrays, differences = found
-        kept = pathlib.Path(f"soak_{configuration.name}_{given.seed}_{index}.npz")
-        save_arrays(kept, arrays)
-        print(f"differs: file {index} of seed {given.seed}, kept as {kept}: {differences[0]}")
-        return 1
-    print(f"agreed: {given.files} random files of seed {given.seed} from {given.first} on, configuration "
-          f"{configuration.name}, {compared:,} numbers compared")
     return 0
 
 

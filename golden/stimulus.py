@@ -16,16 +16,19 @@ SEEDS = (0, 1, (1 << 32) - 1, 0x61C88647)       # the last makes lane 0's first 
 LIMITS = {"lra": LEARNING_SHIFT_LIMIT, "lrb": LEARNING_SHIFT_LIMIT, "momentum": MOMENTUM_SHIFT_LIMIT}
 
 
-def random_arrays(random, configuration, inputs=600, outputs=600, rank=16, vectors=12):
+def random_arrays(random, configuration, inputs=600, outputs=600, rank=16, vectors=12, updates=None):
     """``{key: array}`` of one legal vector file for ``configuration``.
 
     Parameters: ``random``, a numpy Generator; largest ``inputs`` (k), ``outputs`` (d), ``rank`` (r) and ``vectors``
-    (n); the configuration's own limits cap them.
+    (n); the configuration's own limits cap them. ``updates``: train, with as many updates, of 1 to 3 vectors each.
     """
     geometry, formats = configuration.geometry, configuration.formats
     k, d, r, n = draw_shape(random, min(inputs, geometry.max_inputs),
                             min(outputs, geometry.max_outputs, configuration.crossbar.calibrated_outputs),
                             min(rank, geometry.max_rank), vectors)
+    if updates:
+        batch = int(random.integers(1, 4))
+        n = updates * batch - int(random.integers(batch))
     arrays = {"x": draw_codes(random, (n, k), formats.activation), "a": draw_codes(random, (r, k), formats.adapter),
               "b": draw_codes(random, (d, r), formats.adapter)}
     if random.random() < 0.7:
@@ -37,9 +40,9 @@ def random_arrays(random, configuration, inputs=600, outputs=600, rank=16, vecto
         arrays["active"] = random.random(r) < random.choice((0.3, 0.7, 0.95))
     if random.random() < 0.5:
         arrays["trainable"] = arrays.get("active", np.ones(r, dtype=bool)) & (random.random(r) < 0.7)
-    if random.random() < 0.7:
+    if updates or random.random() < 0.7:
         arrays["g"] = draw_codes(random, (n, d), formats.gradient)
-        arrays["batch"] = np.array(random.choice((1, 2, 3, n, n + 1, max(1, n // 2), 1 << 40)))
+        arrays["batch"] = np.array(batch if updates else random.choice((1, 2, 3, n, n + 1, max(1, n // 2), 1 << 40)))
         seed = random.choice(SEEDS) if random.random() < 0.3 else random.integers(1 << 32)
         arrays["seed"] = np.array(seed, dtype=np.uint32)
         arrays["rounding"] = np.array(random.choice(("stochastic", "stochastic", "nearest")))

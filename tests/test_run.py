@@ -9,7 +9,7 @@ from rmdlora.cosim import cli, generated, mutation
 from rmdlora.cosim.compare import compare
 from rmdlora.cosim.rtl import native_lane, run_rtl
 from rmdlora.cosim.run import run_golden
-from rmdlora.cosim.soak import soak
+from rmdlora.cosim.soak import Tally, soak
 from rmdlora.gen.verilog import verilog_text
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.vectors import check_vectors
@@ -37,10 +37,18 @@ def training(tmp_path):
 
 
 def test_random_files_agree_in_every_number_and_every_cycle(lane):
-    seen = []
-    found = soak(TINY, 25, 3, lane=lane, report=lambda index, numbers: seen.append(numbers))
+    tally = Tally(TINY.lora.rows)
+    found = soak(TINY, 25, 3, lane=lane, report=tally.add)
     assert found is None, f"file {found[0]}: {found[2][0]}"
-    assert len(seen) == 25 and min(seen) >= 5
+    assert tally.ones >= 1 and tally.numbers > 25 * 5
+    assert all(seen == {0, 1} for seen in tally.remainders.values())
+
+
+def test_a_training_run_of_a_thousand_updates_replays_bit_for_bit(lane):
+    tally = Tally(TINY.lora.rows)
+    found = soak(TINY, 1, 3, first=99, lane=lane, report=tally.add)
+    assert found is None, f"{found[2][0]}"
+    assert tally.trained == 1 and tally.updates == 1000
 
 
 def test_a_difference_names_array_index_values_and_the_clock_it_left_at(lane, training):
