@@ -1,8 +1,9 @@
 """The register table: no two things at one address, and words that pack and unpack."""
 
 import pytest
+from rmdlora.golden.spec.program import CODE_HIGH, TOLERANCE_HIGH, CellStatus, pack_cell, unpack_result
 from rmdlora.golden.spec.refusal import Refusal
-from rmdlora.golden.spec.registers import ADDRESS_BITS, REGISTERS, WINDOWS, register
+from rmdlora.golden.spec.registers import ADDRESS_BITS, REGISTERS, WINDOWS, Fault, Kind, register, window
 
 
 def test_nothing_overlaps_and_everything_lies_within_the_address_space():
@@ -42,3 +43,33 @@ def test_a_field_takes_what_fits_and_no_unknown_name():
         register("NOWHERE")
     with pytest.raises(Refusal, match="field must be one of kind, crossbar, nearest, not 'colour'"):
         control.field("colour")
+
+
+@pytest.mark.parametrize("entry", [*REGISTERS, *(word for place in WINDOWS for word in place.words)],
+                         ids=lambda entry: entry.name)
+def test_every_register_and_every_field_says_what_it_is(entry):
+    assert entry.text and entry.fields
+    assert all(field.text for field in entry.fields)
+    assert len({field.name for field in entry.fields}) == len(entry.fields)
+
+
+@pytest.mark.parametrize("codes", [Kind, Fault], ids=lambda codes: codes.__name__)
+def test_every_code_has_its_meaning_and_no_other_has(codes):
+    numbers = {name: code for name, code in vars(codes).items() if name.isupper() and isinstance(code, int)}
+    assert list(numbers) == [name for name, _ in codes.MEANINGS]
+    assert all(meaning for _, meaning in codes.MEANINGS)
+
+
+def test_a_faults_place_in_the_table_is_its_code():
+    assert [getattr(Fault, name) for name, _ in Fault.MEANINGS] == list(range(len(Fault.MEANINGS)))
+
+
+def test_the_words_of_a_windows_element_lie_within_it_and_are_as_the_specification_packs_them():
+    for place in WINDOWS:
+        assert place.words
+        assert all(word.address % 4 == 0 and word.address + 4 <= place.stride for word in place.words)
+    target, result = window("cells").words
+    assert target.unpack(pack_cell(CODE_HIGH, 5, skip=True)) == {"code": CODE_HIGH, "tolerance": 5, "skip": 1}
+    assert target.unpack(pack_cell(9, TOLERANCE_HIGH)) == {"code": 9, "tolerance": TOLERANCE_HIGH, "skip": 0}
+    word = result.pack(pulses=0xFFFF, status=CellStatus.GIVEN_UP)
+    assert unpack_result(word) == (0xFFFF, CellStatus.GIVEN_UP)

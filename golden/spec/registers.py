@@ -38,37 +38,64 @@ VERSION = 0x00000100
 
 
 class Kind:
-    """Codes of ``OP_CONTROL.kind``."""
+    """Codes of ``OP_CONTROL.kind``, and what each does (`MEANINGS`, by the name of its code)."""
 
     FORWARD = 0
     BACKWARD = 1
     UPDATE = 2
     NAMES = ("forward", "backward", "update")   # of the LoRA unit; 3 is none
-    PROGRAM = 4      # the crossbar alone: programs the tile OP_TILE to the map in the window `cells`
-    COPY = 5         # an adapter's row words, weights and states, to OP_TARGET
-    ERASE = 6        # its row words to 0, weights and states, then read again
-    CHECKSUM = 7     # of its weights and states, for CHECKSUM
+    PROGRAM = 4
+    COPY = 5
+    ERASE = 6
+    CHECKSUM = 7
     WALKS = (COPY, ERASE, CHECKSUM)
+    MEANINGS = (
+        ("FORWARD", "y of x: takes n vectors from the x stream and, unless OP_CONTROL.crossbar, n of sums from the c "
+                    "stream; gives n to the y stream"),
+        ("BACKWARD", "dx of g, after a forward of the same x: takes n vectors from the x and the g stream, gives n to "
+                     "the dx stream, adds to the optimiser state"),
+        ("UPDATE", "steps the weights of the trainable lanes by their state"),
+        ("PROGRAM", "programs the tile OP_TILE to the map in the window `cells`; the crossbar alone"),
+        ("COPY", "copies an adapter's row words, weights and states, to OP_TARGET"),
+        ("ERASE", "clears an adapter's row words, weights and states, and reads them again"),
+        ("CHECKSUM", "takes the checksum of an adapter's weights and states into CHECKSUM"),
+    )
 
 
 class Fault:
-    """Codes of ``FAULT.code``: why the last operation was refused or ended early. 0 is none."""
+    """Codes of ``FAULT.code``: why the last operation was refused or ended early. 0 is none.
+
+    A code's place in `MEANINGS` is the code."""
 
     NONE = 0
-    KIND = 1         # no such operation
-    SIZE = 2         # n, k, d, r or the lanes of a sum are 0 or above the configuration's largest
-    SPACE = 3        # adapter, calibration or tiles reach past the end of their memory; or adapters into one another
-    MASK = 4         # trainable is not a subset of active, or a mask names a lane that is no adapter's
-    SHIFT = 5        # a shift above its limit
-    CHUNK = 6        # a backward over more vectors than lora.chunk, or than the forward before it
-    BOARD = 7        # a crossbar operation on a board whose start-up failed or has not ended
-    FRAMING = 8      # an ADC's framing zeros were not zero
-    SLOT = 9         # a slot named that is not valid, that another names too, or more slots than can be
-    ERASURE = 10     # an erased row word did not read back as 0
-    PULSE = 11       # a programming pulse narrower than the board's switches can make it
-    ANALYSER = 12    # the external analyser did not answer a trigger in time
-    NAMES = ("none", "kind", "size", "space", "mask", "shift", "chunk", "board", "framing", "slot", "erasure", "pulse",
-             "analyser")
+    KIND = 1
+    SIZE = 2
+    SPACE = 3
+    MASK = 4
+    SHIFT = 5
+    CHUNK = 6
+    BOARD = 7
+    FRAMING = 8
+    SLOT = 9
+    ERASURE = 10
+    PULSE = 11
+    ANALYSER = 12
+    MEANINGS = (
+        ("NONE", "nothing happened"),
+        ("KIND", "no such operation"),
+        ("SIZE", "n, k, d, r or the lanes of a sum are 0 or above the configuration's largest"),
+        ("SPACE", "adapter, calibration or tiles reach past the end of their memory, or adapters into one another"),
+        ("MASK", "trainable is not a subset of active, or a mask names a lane that is no adapter's"),
+        ("SHIFT", "a shift above its limit"),
+        ("CHUNK", "a backward over more vectors than lora.chunk, or than the forward before it"),
+        ("BOARD", "a crossbar operation on a board whose start-up failed or has not ended"),
+        ("FRAMING", "an ADC's framing zeros were not zero"),
+        ("SLOT", "a slot named that is not valid, that another names too, or more slots than can be"),
+        ("ERASURE", "an erased row word did not read back as 0"),
+        ("PULSE", "a programming pulse narrower than the board's switches can make it"),
+        ("ANALYSER", "the external analyser did not answer a trigger in time"),
+    )
+    NAMES = tuple(name.lower() for name, _ in MEANINGS)    # by code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,13 +147,18 @@ class Register:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A memory seen through the AXI4-Lite port: ``stride`` bytes an element from byte address ``address`` on."""
+    """A memory seen through the AXI4-Lite port: ``stride`` bytes an element from byte address ``address`` on.
+
+    ``words`` are the words of an element, as registers whose ``address`` counts from the element's; other words of it
+    answer with an error.
+    """
 
     name: str
     address: int
     size: int
     stride: int
     text: str
+    words: tuple = ()
 
 
 def whole(text, bits=32, reset=0):
@@ -157,11 +189,11 @@ REGISTERS = (
         Field("board_fault", 2, 1, "the board's start-up failed"), Field("queued", 8, 8, "operations waiting"))),
     Register("FAULT", 0x020, "w1c",
              "First operation refused or ended early since this was cleared; write 1s to clear.", (
-        Field("code", 0, 8, "see Fault"),)),
+        Field("code", 0, 8, "a fault code"),)),
     Register("INTERRUPT", 0x024, "w1c", "Pending interrupts; write 1 to clear.", (
         Field("done", 0, 1, "an operation has ended"), Field("fault", 1, 1, "FAULT.code became non-zero"))),
     Register("INTERRUPT_ENABLE", 0x028, "rw", "Which pending interrupts drive the pin.", (
-        Field("done", 0, 1, ""), Field("fault", 1, 1, ""))),
+        Field("done", 0, 1, "done drives the pin"), Field("fault", 1, 1, "fault drives the pin"))),
     Register("COMPLETED", 0x02C, "ro", "Operations ended since reset, refused ones included.", whole("count")),
     Register("CHECKSUM", 0x030, "ro", "Of the latest CHECKSUM operation: CRC-32 (of zlib) of the adapter's elements, "
              "row word by row word, each as 4 bytes of weight and 8 of state, little-endian, sign-extended; padding is "
@@ -170,10 +202,10 @@ REGISTERS = (
         Field("kind", 0, 3, "0 forward, 1 backward, 2 update, 4 program a tile, 5 copy, 6 erase, 7 checksum"),
         Field("crossbar", 4, 1, "c comes from the crossbar instead of the c stream"),
         Field("nearest", 5, 1, "update rounds to nearest instead of stochastically"))),
-    Register("OP_VECTORS", 0x044, "rw", "n", whole("vectors")),
-    Register("OP_INPUTS", 0x048, "rw", "k", whole("inputs", 16)),
-    Register("OP_OUTPUTS", 0x04C, "rw", "d", whole("outputs", 16)),
-    Register("OP_RANK", 0x050, "rw", "r", whole("rank", 8)),
+    Register("OP_VECTORS", 0x044, "rw", "Vectors of the operation, n.", whole("n")),
+    Register("OP_INPUTS", 0x048, "rw", "Inputs of the layer, k.", whole("k", 16)),
+    Register("OP_OUTPUTS", 0x04C, "rw", "Outputs of the layer, d.", whole("d", 16)),
+    Register("OP_RANK", 0x050, "rw", "Rank of the adapter, r.", whole("r", 8)),
     Register("OP_ADAPTER", 0x054, "rw", "First row word of the adapter.", whole("row word", 20)),
     Register("OP_CALIBRATION", 0x058, "rw", "First row word of the layer's gains and offsets.", whole("row word", 20)),
     Register("OP_TILE", 0x05C, "rw", "First array of the layer; tile (row tile, column tile) is array "
@@ -181,11 +213,14 @@ REGISTERS = (
     Register("OP_ACTIVE", 0x060, "rw", "Active rank lanes.", whole("mask")),
     Register("OP_TRAINABLE", 0x064, "rw", "Trainable rank lanes, a subset of the active ones.", whole("mask")),
     Register("OP_FORWARD_SHIFTS", 0x068, "rw", "Shifts of a forward.", (
-        Field("p", 0, 6, ""), Field("u", 8, 6, ""), Field("w", 16, 6, ""))),
+        Field("p", 0, 6, "of A x, 0..47"), Field("u", 8, 6, "of B p, 0..47"),
+        Field("w", 16, 6, "of (c - offset) gain, 0..47"))),
     Register("OP_BACKWARD_SHIFTS", 0x06C, "rw", "Shifts of a backward.", (
-        Field("q", 0, 6, ""), Field("dx", 8, 6, ""), Field("va", 16, 6, ""), Field("vb", 24, 6, ""))),
+        Field("q", 0, 6, "of B' g, 0..47"), Field("dx", 8, 6, "of A' q, 0..47"), Field("va", 16, 6, "of q x, 0..47"),
+        Field("vb", 24, 6, "of g p, 0..47"))),
     Register("OP_UPDATE_SHIFTS", 0x070, "rw", "Shifts of an update.", (
-        Field("lra", 0, 5, ""), Field("lrb", 8, 5, ""), Field("momentum", 16, 4, ""))),
+        Field("lra", 0, 5, "of VA: the learning rate of A is 2 to the minus this"), Field("lrb", 8, 5, "of VB"),
+        Field("momentum", 16, 4, "m: states keep 1 - 2 to the minus m of themselves; 0: nothing"))),
     Register("OP_START", 0x074, "wo", "Any write queues the operation described above; an error answers it where "
              "OPERATION_QUEUE of them wait already.", whole("any")),
     Register("OP_SLOTS", 0x078, "rw", "Adapters by their slots instead of OP_ADAPTER and OP_RANK. Looked up when the "
@@ -193,14 +228,14 @@ REGISTERS = (
         Field("count", 0, 3, "slots named; 0: OP_ADAPTER and OP_RANK say"),
         *(Field(f"slot_{index}", 8 + 5 * index, 5, "entry of the slot table") for index in range(SUMMED)))),
     Register("OP_TARGET", 0x07C, "rw", "First row word of where a copy goes.", whole("row word", 20)),
-    Register("CYCLES_FORWARD", 0x080, "ro", "Cycles of forwards.", whole("low half")),
-    Register("CYCLES_FORWARD_HIGH", 0x084, "ro", "", whole("high half")),
-    Register("CYCLES_BACKWARD", 0x088, "ro", "Cycles of backwards.", whole("low half")),
-    Register("CYCLES_BACKWARD_HIGH", 0x08C, "ro", "", whole("high half")),
-    Register("CYCLES_UPDATE", 0x090, "ro", "Cycles of updates.", whole("low half")),
-    Register("CYCLES_UPDATE_HIGH", 0x094, "ro", "", whole("high half")),
-    Register("CYCLES", 0x098, "ro", "Clocks since reset.", whole("low half")),
-    Register("CYCLES_HIGH", 0x09C, "ro", "", whole("high half")),
+    Register("CYCLES_FORWARD", 0x080, "ro", "Cycles of forwards. Reading holds the high half.", whole("low half")),
+    Register("CYCLES_FORWARD_HIGH", 0x084, "ro", "As held by reading CYCLES_FORWARD.", whole("high half")),
+    Register("CYCLES_BACKWARD", 0x088, "ro", "Cycles of backwards. Reading holds the high half.", whole("low half")),
+    Register("CYCLES_BACKWARD_HIGH", 0x08C, "ro", "As held by reading CYCLES_BACKWARD.", whole("high half")),
+    Register("CYCLES_UPDATE", 0x090, "ro", "Cycles of updates. Reading holds the high half.", whole("low half")),
+    Register("CYCLES_UPDATE_HIGH", 0x094, "ro", "As held by reading CYCLES_UPDATE.", whole("high half")),
+    Register("CYCLES", 0x098, "ro", "Clocks since reset. Reading holds the high half.", whole("low half")),
+    Register("CYCLES_HIGH", 0x09C, "ro", "As held by reading CYCLES.", whole("high half")),
     Register("CONVERSIONS", 0x0A0, "ro", "ADC conversion cycles (all ADCs at once).", whole("count")),
     Register("TILE_READS", 0x0A4, "ro", "Tiles read.", whole("count")),
     Register("PULSES", 0x0A8, "ro", "Programming pulses since power-up: RM writes.", whole("count")),
@@ -239,14 +274,25 @@ REGISTERS = (
 )
 
 WINDOWS = (
-    Window("cells", 0x0800000, 0x0100000, 4, "the map of a programming operation, cells in row-major order: a write is "
-           "the target (bits 12..0 code, 25..16 tolerance, 31 skip), a read the result (15..0 pulses, 31..30 status: 0 "
-           "skipped, 1 verified, 2 given up)"),
-    Window("weights", 0x1000000, 0x1000000, 4, "adapter weights, sign-extended; element order as in the layout"),
-    Window("states", 0x2000000, 0x1000000, 8, "optimiser state: low word, then high; the high word's write stores "
-           "both, the low word's read holds the high one"),
-    Window("calibration", 0x3000000, 0x1000000, 16, "an output's gain (word 0), offset low (word 2) and high (word 3); "
-           "each word is stored by itself, offset with the high word's write"),
+    Window("cells", 0x0800000, 0x0100000, 4, "The map of a programming operation, cells in row-major order: a write is "
+           "a cell's target, a read its result.", (
+        Register("TARGET", 0x0, "wo", "What the cell shall become.", (
+            Field("code", 0, 13, "code of a verify to reach"), Field("tolerance", 16, 10, "codes either way that do"),
+            Field("skip", 31, 1, "leave the cell alone"))),
+        Register("RESULT", 0x0, "ro", "What became of it.", (
+            Field("pulses", 0, 16, "pulses it took"),
+            Field("status", 30, 2, "0 skipped, 1 verified, 2 given up"))))),
+    Window("weights", 0x1000000, 0x1000000, 4, "Adapter weights, in the order of the layout.", (
+        Register("WEIGHT", 0x0, "rw", "An element.", whole("the code, sign-extended")),)),
+    Window("states", 0x2000000, 0x1000000, 8, "Optimiser state, in the order of the weights. Write the low word, then "
+           "the high one, which stores both; read the low word, which holds the high one for the next read.", (
+        Register("STATE_LOW", 0x0, "rw", "An element, bits 31..0.", whole("low word")),
+        Register("STATE_HIGH", 0x4, "rw", "An element, bits 63..32.", whole("high word, sign-extended")))),
+    Window("calibration", 0x3000000, 0x1000000, 16, "Gain and offset of each output: y = saturate(round_shift((c - "
+           "offset) * gain, w) + ...). The offset is written and read low word first, as a state.", (
+        Register("GAIN", 0x0, "rw", "An output's gain.", whole("the code, sign-extended")),
+        Register("OFFSET_LOW", 0x8, "rw", "Its offset, bits 31..0.", whole("low word")),
+        Register("OFFSET_HIGH", 0xC, "rw", "Its offset, bits 63..32.", whole("high word, sign-extended")))),
 )
 
 # field of an operation: the register and the field it is written in
