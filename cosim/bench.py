@@ -42,18 +42,19 @@ def bench_lora(arguments, advance, console):
     for title, rows in (("Layers of the three tasks", shares), ("Sweep", sweep)):
         if rows:
             table = Table(title=f"{title}: multiplier clocks used / offered", title_justify="left")
-            for column in ("configuration", "d x k", "rank", "n", "forward", "limit", "backward + update", "limit"):
+            for column in ("configuration", "ports", "d x k", "rank", "n", "forward", "limit", "backward + update",
+                           "limit"):
                 table.add_column(column, justify="left" if column == "configuration" else "right")
             for row in rows:
-                table.add_row(row.configuration, f"{row.outputs} x {row.inputs}", str(row.rank), str(row.vectors),
-                              percent(row.forward), percent(row.forward_limit), percent(row.train),
+                table.add_row(row.configuration, row.ports, f"{row.outputs} x {row.inputs}", str(row.rank),
+                              str(row.vectors), percent(row.forward), percent(row.forward_limit), percent(row.train),
                               percent(row.train_limit))
             console.print(table)
     if arguments.plot:
         lora.plot_sweep(sweep, arguments.plot)
         console.print(f"{arguments.plot}: the curve over rank")
     for share in (*shares, *sweep):
-        case = f"{share.configuration}_{share.outputs}x{share.inputs}_r{share.rank}_n{share.vectors}"
+        case = f"{share.configuration}_{share.ports}_{share.outputs}x{share.inputs}_r{share.rank}_n{share.vectors}"
         figures |= {f"{case}_{key}": value for key, value in share._asdict().items() if not isinstance(value, str)}
     return figures
 

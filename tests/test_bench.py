@@ -1,5 +1,6 @@
 """What `rmdlora bench` reports."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,9 +10,11 @@ from rmdlora.cosim.measure import lora
 from rmdlora.golden.spec.configuration import load_configuration
 
 
+@pytest.mark.parametrize("ports", ["dual", "single"])
 @pytest.mark.parametrize("name", sorted(lora.TASK_LAYERS))
-def test_each_tasks_layers_keep_their_multipliers_busy_in_their_configuration(name):
+def test_each_tasks_layers_keep_their_multipliers_busy_in_their_configuration(name, ports):
     configuration = load_configuration(name)
+    configuration = dataclasses.replace(configuration, sram=dataclasses.replace(configuration.sram, ports=ports))
     lanes, pipeline = configuration.lora, configuration.pipeline
     layers, ranks, vectors = lora.TASK_LAYERS[name]
     for outputs, inputs in layers:

@@ -27,6 +27,7 @@ class Share(typing.NamedTuple):
     """One layer, measured: shares are 0..1, cycles are the chip's own counters."""
 
     configuration: str
+    ports: str
     outputs: int
     inputs: int
     rank: int
@@ -63,7 +64,7 @@ def measure_layer(driver, outputs, inputs, rank, vectors, rng):
     counts = driver.counters()
     products = vectors * rank * (inputs + outputs)
     forward, backward, update = counts["forward"], counts["backward"], counts["update"]
-    return Share(driver.configuration.name, outputs, inputs, rank, vectors,
+    return Share(driver.configuration.name, driver.configuration.sram.ports, outputs, inputs, rank, vectors,
                  products / (lanes.multipliers * forward), 2 * products / (lanes.multipliers * (backward + update)),
                  *limits(lanes, outputs, inputs, rank, vectors), forward, backward, update)
 
@@ -77,17 +78,19 @@ def open_chip(configuration):
     return Driver(lane, configuration)
 
 
-def measure_layers(names=tuple(TASK_LAYERS), advance=lambda text: None):
-    """``[Share]`` of every task's layers and ranks in its named configuration."""
+def measure_layers(names=tuple(TASK_LAYERS), ports=("dual", "single"), advance=lambda text: None):
+    """``[Share]`` of every task's layers and ranks in its named configuration, with memories of either kind."""
     shares = []
     for name in names:
         layers, ranks, vectors = TASK_LAYERS[name]
-        advance(f"{name}: build")
-        driver = open_chip(load_configuration(name))
-        for outputs, inputs in layers:
-            for rank in ranks:
-                advance(f"{name}: {outputs} x {inputs}, rank {rank}")
-                shares.append(measure_layer(driver, outputs, inputs, rank, vectors, np.random.default_rng(rank)))
+        base = load_configuration(name)
+        for kind in ports:
+            advance(f"{name}, {kind} port: build")
+            driver = open_chip(dataclasses.replace(base, sram=dataclasses.replace(base.sram, ports=kind)))
+            for outputs, inputs in layers:
+                for rank in ranks:
+                    advance(f"{name}, {kind} port: {outputs} x {inputs}, rank {rank}")
+                    shares.append(measure_layer(driver, outputs, inputs, rank, vectors, np.random.default_rng(rank)))
     return shares
 
 
@@ -112,12 +115,13 @@ def measure_sweep(name="default", advance=lambda text: None):
 
 
 def summarise(shares):
-    """The flat figures: the worst layer of all tasks at each rank."""
+    """The flat figures: the worst layer of all tasks at each rank, and ``_single`` of the single-port build."""
     figures = {}
-    for rank in sorted({share.rank for share in shares}):
-        of_rank = [share for share in shares if share.rank == rank]
-        figures[f"forward_utilisation_r{rank}"] = min(share.forward for share in of_rank)
-        figures[f"train_utilisation_r{rank}"] = min(share.train for share in of_rank)
+    for ports, rank in sorted({(share.ports, share.rank) for share in shares}):
+        of_rank = [share for share in shares if (share.ports, share.rank) == (ports, rank)]
+        suffix = f"_r{rank}" + ("_single" if ports == "single" else "")
+        figures[f"forward_utilisation{suffix}"] = min(share.forward for share in of_rank)
+        figures[f"train_utilisation{suffix}"] = min(share.train for share in of_rank)
     return figures
 
 
