@@ -24,11 +24,11 @@ from rmdlora.golden.spec.refusal import RefusedValue, need_integer
 
 from .board import Board, violations
 from .cli import Parser
+from .demo_page import write_report
 from .findings import closing_lines, gather, layer_table
 from .generated import verilog_text
 from .hybrid import BoardRead, RtlLayers, first_difference, program_board
 from .native import NativeLane
-from .report import write_report
 from .transport import LaneFailure
 
 __all__ = ["add_arguments", "main", "run_demo"]

@@ -10,10 +10,10 @@ import pytest
 import torch
 from rmdlora.cosim import demo
 from rmdlora.cosim.board import Board
+from rmdlora.cosim.demo_page import write_report
 from rmdlora.cosim.findings import Findings, LayerRow
 from rmdlora.cosim.hybrid import BoardRead, RtlLayers, first_difference, program_board
 from rmdlora.cosim.native import NativeLane
-from rmdlora.cosim.report import write_report
 from rmdlora.cosim.transport import LaneFailure
 from rmdlora.gen.driver import Driver
 from rmdlora.golden import lora

@@ -3,68 +3,29 @@
 `write_report` draws every picture with matplotlib as SVG inside the page; the page itself is `templates/demo.html.j2`.
 """
 
-import io
 import json
-import math
 import pathlib
-import re
 
-import jinja2
-import markupsafe
-import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from .drawing import AFTER, ANALOGUE, BAD, BEFORE, DIGITAL, GRID, INK, as_svg, look, put, write_page
 from .findings import numbers_of
 
 __all__ = ["write_report"]
 
-TEMPLATES = pathlib.Path(__file__).parent / "templates"
-INK, QUIET, GRID = "#1b2733", "#5b6b7b", "#dfe5ea"
-BEFORE, AFTER, ANALOGUE, DIGITAL, BAD = "#33658a", "#e07a3f", "#2f7f79", "#7a5195", "#c0392b"
-STYLE = {"font.size": 9, "text.color": INK, "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": QUIET,
-         "ytick.color": QUIET, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "path",
-         "svg.hashsalt": "rmdlora", "axes.titlesize": 9, "axes.titlecolor": INK}
-
-
 def write_report(findings, folder):
     """Write ``report.html`` and ``report.json`` into ``folder`` (made if absent); returns the path of the page."""
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     numbers = numbers_of(findings)
-    with matplotlib.rc_context(STYLE):
+    with look():
         pictures = {"faces": draw_faces(findings), "accuracy": draw_accuracy(findings),
                     "confusion": draw_confusion(findings), "tiles": draw_tiles(findings), "codes": draw_codes(findings),
                     "time": draw_time(findings)}
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\u2009")
-    page = environment.get_template("demo.html.j2").render(
-        findings=findings, numbers=numbers, facts=findings.facts, rows=findings.rows, pictures=pictures)
-    for name, text in (("report.html", page), ("report.json", json.dumps(numbers, indent=1) + "\n")):
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
-    return folder / "report.html"
-
-
-def as_svg(figure, title):
-    """A figure as an ``<svg>`` element that scales with the page; ``title`` is what a screen reader says."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.05, transparent=True,
-                   metadata={"Date": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg"):]
-    width = math.ceil(float(re.search(r'width="([\d.]+)pt"', text)[1]) * 4 / 3)     # CSS pixels
-    text = re.sub(r'(<svg[^>]*?) width="[\d.]+pt" height="[\d.]+pt"',
-                  rf'\1 style="max-width:{width}px" role="img" aria-label="{title}"', text, count=1)
-    text = re.sub(r'(<svg[^>]*?) height="[\d.]+pt"([^>]*?) width="[\d.]+pt"', r'\1\2', text, count=1)
-    # several drawings share a page: their ids must not meet
-    mark = re.sub(r"\W", "", title)[:12]
-    text = re.sub(r'id="([^"]+)"', rf'id="{mark}-\1"', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{mark}-", text)
-    return markupsafe.Markup(text)
+    put(folder / "report.json", json.dumps(numbers, indent=1) + "\n")
+    return write_page("demo.html.j2", folder / "report.html", findings=findings, numbers=numbers, facts=findings.facts,
+                      rows=findings.rows, pictures=pictures)
 
 
 def draw_faces(findings):
