@@ -66,7 +66,9 @@ def bench_oracle(arguments, advance, console):
     advance("oracle and float layer in turn")
     figures = measure_oracle()
     console.print(f"oracle {1e3 * figures['oracle_seconds']:.1f} ms, float32 {1e3 * figures['float_seconds']:.1f} ms, "
-                  f"ratio {figures['oracle_over_float']:.2f} ({figures['layers']}, batch {figures['batch']})")
+                  f"ratio {figures['oracle_over_float']:.2f} with {figures['threads']} threads, "
+                  f"{figures['oracle_over_float_1_thread']:.2f} with one ({figures['layers']}, batch "
+                  f"{figures['batch']})")
     return figures
 
 

@@ -9,7 +9,8 @@ import torch
 
 from .spec.refusal import RefusedType, RefusedValue
 
-__all__ = ["FLOAT_BITS", "carrier", "matmul", "need_codes", "round_shift", "saturate", "stochastic_shift"]
+__all__ = ["FLOAT_BITS", "INTEGERS", "carrier", "matmul", "need_codes", "need_integers", "round_shift", "saturate",
+           "stochastic_shift"]
 
 FLOAT_BITS = 53     # integers of magnitude up to 2**53 are exact in float64
 SMALL = 1 << 14     # products for which waking the threads of a matrix product takes longer than making them
@@ -77,15 +78,20 @@ def need_codes(thing, codes, bits, shape=None):
 
     ``shape`` may hold None for a free length.
     """
-    if not isinstance(codes, torch.Tensor) or codes.dtype not in INTEGERS:
-        raise RefusedType(f"{thing} must be a tensor of integers, not {getattr(codes, 'dtype', type(codes).__name__)}")
-    if shape is not None and (codes.ndim != len(shape) or
-                              any(want not in (None, have) for want, have in zip(shape, codes.shape, strict=True))):
-        words = ", ".join("any" if want is None else str(want) for want in shape)
-        raise RefusedValue(f"{thing} must be of shape ({words}), not {tuple(codes.shape)}")
+    need_integers(thing, codes, shape)
     if codes.numel():
         low, high = (int(end) for end in codes.aminmax())
         if low < -(1 << (bits - 1)) or high >= 1 << (bits - 1):
             given = low if low < -(1 << (bits - 1)) else high
             raise RefusedValue(f"{thing} must be {bits}-bit codes ({-(1 << (bits - 1))}..{(1 << (bits - 1)) - 1}), "
                                f"not {given}")
+
+
+def need_integers(thing, codes, shape=None):
+    """Refuse ``codes`` unless it is an integer tensor of ``shape``, which may hold None for a free length."""
+    if not isinstance(codes, torch.Tensor) or codes.dtype not in INTEGERS:
+        raise RefusedType(f"{thing} must be a tensor of integers, not {getattr(codes, 'dtype', type(codes).__name__)}")
+    if shape is not None and (codes.ndim != len(shape) or
+                              any(want not in (None, have) for want, have in zip(shape, codes.shape, strict=True))):
+        words = ", ".join("any" if want is None else str(want) for want in shape)
+        raise RefusedValue(f"{thing} must be of shape ({words}), not {tuple(codes.shape)}")

@@ -10,8 +10,19 @@ import dataclasses
 import numpy as np
 import torch
 
-from .arithmetic import FLOAT_BITS, carrier, matmul, need_codes, round_shift, saturate, stochastic_shift
+from .arithmetic import (
+    FLOAT_BITS,
+    INTEGERS,
+    carrier,
+    matmul,
+    need_codes,
+    need_integers,
+    round_shift,
+    saturate,
+    stochastic_shift,
+)
 from .generator import draw, seed_generators
+from .native import find_kernel, run_forward
 from .spec.formats import Formats, Shifts
 from .spec.formats import round_shift as round_shift_integer
 from .spec.refusal import RefusedType, RefusedValue
@@ -20,6 +31,7 @@ __all__ = ["Layer", "Shifts", "backward", "forward", "run", "update"]
 
 BLOCK = 1 << 16     # outputs of a forward's block, a thread
 SLICE = 1 << 20     # products that an accumulation holds at once
+NATIVE = 1 << 16    # outputs from which on a forward asks for the kernel in C++
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +123,14 @@ def forward(layer, x, c=None):
     ``c`` (n, d): crossbar sums; None is 0 everywhere.
     """
     formats, shifts = layer.formats, layer.shifts
-    need_codes("x", x, formats.activation, (None, layer.inputs))
+    need_integers("x", x, (None, layer.inputs))
     if c is not None and c.shape != (len(x), layer.outputs):
         raise RefusedValue(f"c must be of shape {(len(x), layer.outputs)}, not {tuple(c.shape)}")
+    if kernel := kernel_for(layer, x, c):
+        results = run_forward(kernel, layer, x, c)
+        if results:
+            return results
+    need_codes("x", x, formats.activation)
     a, b = (layer.a * layer.active[:, None]).T, layer.b.T                                       # (k, r), (r, d)
     calibrate = calibration(layer)
     y = torch.empty(len(x), layer.outputs, dtype=torch.int64, device=x.device)
@@ -127,6 +144,20 @@ def forward(layer, x, c=None):
         y[part] = saturate(w.add_(u), formats.output)
         p[part] = inner
     return y, p
+
+
+def kernel_for(layer, x, c):
+    """The kernel in C++ where the forward is large enough for it, on the CPU, and no sum passes 53 bits; else None."""
+    if len(x) * layer.outputs < NATIVE or x.device.type != "cpu":
+        return None
+    formats = layer.formats
+    bounds = (layer.inputs << formats.activation + formats.adapter - 2,
+              layer.rank << formats.intermediate + formats.adapter - 2, ((1 << formats.sum) - 1) << formats.gain - 1)
+    if any(carrier(bound, layer.float_bits) is not torch.float64 for bound in bounds):
+        return None
+    if c is not None and (not isinstance(c, torch.Tensor) or c.dtype not in INTEGERS or c.device != x.device):
+        return None
+    return find_kernel()
 
 
 def blocks(vectors, positions, device):

@@ -33,9 +33,23 @@ def build(outputs, inputs, batch, generator):
 
 
 def measure_oracle(batch=1024, rounds=31):
-    """The flat figures: ``oracle_over_float`` (medians, interleaved), and what it was measured on."""
+    """The flat figures: ``oracle_over_float`` (medians, interleaved) as torch is set up, the same with one thread, and
+    what both were measured on.
+    """
     generator = torch.Generator().manual_seed(1)
     layers = [build(*sizes, batch, generator) for sizes in LAYERS]
+    threads = torch.get_num_threads()
+    oracle, float32 = measure(layers, rounds)
+    torch.set_num_threads(1)
+    single_oracle, single_float32 = measure(layers, rounds)
+    torch.set_num_threads(threads)
+    return {"oracle_over_float": oracle / float32, "oracle_seconds": oracle, "float_seconds": float32, "batch": batch,
+            "rounds": rounds, "threads": threads, "oracle_over_float_1_thread": single_oracle / single_float32,
+            "layers": "speaker fc1 512x140 + fc1h 512x512, rank 8"}
+
+
+def measure(layers, rounds):
+    """``(oracle, float)``: median seconds of all ``layers``, one after the other in turn, of ``rounds``."""
     times = {"oracle": [], "float": []}
     for _ in range(rounds + 3):
         for name, index in (("oracle", 0), ("float", 1)):
@@ -43,7 +57,4 @@ def measure_oracle(batch=1024, rounds=31):
             for layer in layers:
                 layer[index]()
             times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values[3:]) for name, values in times.items()}
-    return {"oracle_over_float": medians["oracle"] / medians["float"], "oracle_seconds": medians["oracle"],
-            "float_seconds": medians["float"], "batch": batch, "rounds": rounds, "threads": torch.get_num_threads(),
-            "layers": "speaker fc1 512x140 + fc1h 512x512, rank 8"}
+    return tuple(statistics.median(values[3:]) for values in times.values())
