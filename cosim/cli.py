@@ -27,7 +27,7 @@ co-simulates it, and checks it bit for bit against a PyTorch oracle."""
 
 EXAMPLES = """\
 examples:
-  rmdlora generate --config face                      Verilog and interface of the face configuration, in build/face
+  rmdlora generate --config face                      everything of the face configuration, in build/face
   rmdlora run vectors.npz --out out.npz               what the oracle says of your vectors, and how many cycles it takes
   rmdlora run vectors.npz --backend rtl --out out.npz the same from the simulated Verilog
   rmdlora run vectors.npz --compare                   both; names the first difference, and the clock it came at
@@ -59,8 +59,9 @@ examples:
 """
 
 GENERATE_ABOUT = """\
-Write the Verilog of a configuration (rmdlora.v) and its interface (rmdlora.json). The same configuration gives the
-same bytes; a file that stands already is left alone."""
+Write what an engineer takes from a configuration: the Verilog (rmdlora.v), its interface (rmdlora.json, which lists the
+other files too), and the registers as C header, CMSIS-SVD, Markdown and HTML. The same configuration gives the same
+bytes; a file that stands already is left alone."""
 
 
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
@@ -90,8 +91,8 @@ def build_parser(words):
 
     configuration = {"default": "default", "metavar": "CONFIG",
                      "help": f"a TOML file, or one of {', '.join(named_configurations())} (default: %(default)s)"}
-    generate = add("generate", run_generate, help="write the Verilog of a configuration", description=GENERATE_ABOUT,
-                   epilog=f"example:\n  rmdlora generate --config speaker --out build/speaker\n\n{STATUSES}")
+    generate = add("generate", run_generate, help="write Verilog, registers and the rest of a configuration",
+                   description=GENERATE_ABOUT, epilog=f"example:\n  rmdlora generate --config speaker --out build/speaker\n\n{STATUSES}")
     generate.add_argument("--config", **configuration)
     generate.add_argument("--out", metavar="FOLDER", help="where to (default: build/CONFIG)")
 
@@ -120,9 +121,9 @@ def build_parser(words):
 def run_generate(arguments):
     """`rmdlora generate`."""
     configuration = load_configuration(arguments.config)
-    from rmdlora.gen.verilog import write_verilog
+    from rmdlora.gen.generate import generate
 
-    for path in write_verilog(configuration, arguments.out or os.path.join("build", configuration.name)):
+    for path in generate(configuration, arguments.out or os.path.join("build", configuration.name)):
         print(f"{path}: {path.stat().st_size:,} bytes")
     return AGREED
 

@@ -6,9 +6,13 @@ import os
 import pathlib
 import tempfile
 
+import jinja2
 from rmdlora.golden.spec.refusal import RefusedValue
 
-__all__ = ["configuration_tables", "heading", "write_when_changed"]
+__all__ = ["configuration_tables", "heading", "render", "write_when_changed"]
+
+TEMPLATES = pathlib.Path(__file__).parent / "templates"
+MARKUP = (".html.j2", ".svd.j2")        # what is written into these is escaped
 
 
 def configuration_tables(configuration):
@@ -24,6 +28,16 @@ def heading(configuration, comment):
     for section, values in configuration_tables(configuration).items():
         lines.append(f"[{section}] " + ", ".join(f"{key} = {value}" for key, value in values.items()))
     return "".join(f"{comment} {line}\n" for line in lines)
+
+
+def render(template, configuration, comment, **values):
+    """The text of a template of this package: ``heading`` is as `heading` gives it, besides ``configuration`` and
+    ``values``. A name the template asks for and nobody gave is an error."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
+                                     autoescape=template.endswith(MARKUP), trim_blocks=True, lstrip_blocks=True,
+                                     keep_trailing_newline=True)
+    return environment.get_template(template).render(heading=heading(configuration, comment).rstrip("\n"),
+                                                     configuration=configuration, **values)
 
 
 def write_when_changed(path, text):

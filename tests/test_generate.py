@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from rmdlora.cosim.verilate import LINT_FLAGS, tool_environment
 from rmdlora.gen.files import write_when_changed
+from rmdlora.gen.generate import generate
 from rmdlora.gen.verilog import MODULE, convert, interface, memories, verilog_text, write_verilog
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.formats import STREAMS
@@ -23,25 +25,50 @@ from rmdlora.golden.spec.refusal import RefusedValue
 from rmdlora.golden.spec.registers import WINDOWS, constant_words, register
 
 TINY = load_configuration("tiny")
-DIGEST = """
-import hashlib, json
-from rmdlora.gen.verilog import interface, verilog_text
+GENERATE = """
+import sys
+from rmdlora.gen.generate import generate
 from rmdlora.golden.spec.configuration import load_configuration
-configuration = load_configuration("tiny")
-text = verilog_text(configuration) + json.dumps(interface(configuration))
-print(hashlib.sha256(text.encode()).hexdigest())
+list(generate(load_configuration("tiny"), sys.argv[1]))
 """
 
 
-def digest():
-    """As `DIGEST` prints it, from this process."""
-    return hashlib.sha256((verilog_text(TINY) + json.dumps(interface(TINY))).encode()).hexdigest()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Everything generated for the tiny configuration."""
+    place = tmp_path_factory.mktemp("generated")
+    list(generate(TINY, place))
+    return place
 
 
-def test_the_same_configuration_gives_the_same_bytes_under_two_hash_seeds():
-    found = [subprocess.run([sys.executable, "-c", DIGEST], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
-                            capture_output=True, text=True).stdout.strip() for seed in ("1", "4242")]
-    assert found == [digest(), digest()]
+def digests(folder):
+    """``{path: digest}`` of every file below a folder."""
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("seed", ["1", "4242"])
+def test_the_same_configuration_gives_the_same_bytes_under_any_hash_seed(folder, tmp_path, seed):
+    subprocess.run([sys.executable, "-c", GENERATE, str(tmp_path)], check=True,
+                   env={**os.environ, "PYTHONHASHSEED": seed})
+    assert digests(tmp_path) == digests(folder)
+
+
+def test_the_interface_lists_every_file_that_lies_beside_it_and_the_readme_says_what_they_are(folder):
+    listed = json.loads((folder / f"{MODULE}.json").read_text(encoding="utf-8"))["files"]
+    assert {*listed, f"{MODULE}.json"} == set(digests(folder))
+    assert all(listed.values())
+    readme = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in digests(folder) if f"`{name}`" not in readme] == []
+
+
+def test_every_generated_text_says_what_made_it_and_ends_with_a_line_end(folder):
+    for path in folder.rglob("*.*"):
+        text = path.read_text(encoding="utf-8")
+        assert text.endswith("\n"), path
+        if path.suffix != ".json":
+            assert "made by rmdlora from configuration 'tiny'; do not edit" in text[:200], path
+        assert not re.search(r"/work|/home|/tmp|site-packages", text), path
 
 
 def test_files_are_written_only_when_they_change(tmp_path):

@@ -108,6 +108,11 @@ class Field:
     text: str
     reset: int = 0
 
+    @property
+    def mask(self):
+        """Its bits, in their place."""
+        return (1 << self.bits) - 1 << self.low
+
 
 @dataclasses.dataclass(frozen=True)
 class Register:
