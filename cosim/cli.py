@@ -92,7 +92,8 @@ def build_parser(words):
     configuration = {"default": "default", "metavar": "CONFIG",
                      "help": f"a TOML file, or one of {', '.join(named_configurations())} (default: %(default)s)"}
     generate = add("generate", run_generate, help="write Verilog, registers and the rest of a configuration",
-                   description=GENERATE_ABOUT, epilog=f"example:\n  rmdlora generate --config speaker --out build/speaker\n\n{STATUSES}")
+                   description=GENERATE_ABOUT,
+                   epilog=f"example:\n  rmdlora generate --config speaker --out build/speaker\n\n{STATUSES}")
     generate.add_argument("--config", **configuration)
     generate.add_argument("--out", metavar="FOLDER", help="where to (default: build/CONFIG)")
 
