@@ -35,7 +35,8 @@ class Adapter:
     """What `Adapters` knows of one: its sizes, its ``slot``, the first row word ``kept`` that is in the slot table.
 
     ``other``: row words of a second version, or None. While it is a ``draft``, ``draft_slot`` names it and operations
-    work on it; else it is what was before, or what was rolled back.
+    work on it; else it is what was before, or what was rolled back. ``erasing``: an erasure of it has begun, and
+    ``mark`` is the slot that says so of ``other``.
     """
 
     inputs: int
@@ -47,6 +48,8 @@ class Adapter:
     kept: int
     other: int | None = None
     draft_slot: int | None = None
+    erasing: bool = False
+    mark: int | None = None
 
     @property
     def drafted(self):
@@ -64,7 +67,9 @@ class Adapters:
     An adapter is one version at first. `snapshot` copies it, and from then on operations work on the copy, the draft;
     what the slot table says stays as it was. `commit` makes the draft the adapter, with one word; `roll_back` goes back
     to what was. So a reset at any time leaves in the slot one whole version or the other, and a host that starts again
-    finds it there (`adopt`). `erase` erases every version.
+    finds it there (`adopt`). `erase` erases every version; where it did not come to its end, whatever the reason, the
+    adapter may be used no more, but erased again: by this host under its name, by one that starts again through the
+    slots that are `unfinished`.
 
     Row words and slots are given out here; the buffer must hold nothing else but below ``first`` row words and
     ``first_slot`` slots. Refusals name the adapter; faults of the chip raise `OperationFault`.
@@ -94,9 +99,18 @@ class Adapters:
             raise RefusedValue(f"an adapter's name must be new, not {name!r}, which is there")
         entry = register("SLOT")
         found = entry.unpack(self.driver.transport.read(entry.address + 4 * slot))
-        if not found["valid"]:
+        if not found["valid"] and not found["rank"]:
             raise RefusedValue(f"slot of adapter {name!r} must be valid, and {slot} is not")
-        self.adapters[name] = Adapter(inputs, outputs, found["rank"], calibration, tile, slot, found["base"])
+        self.adapters[name] = Adapter(inputs, outputs, found["rank"], calibration, tile, slot, found["base"],
+                                      erasing=not found["valid"])
+
+    def unfinished(self):
+        """Slots of versions whose erasure has begun and not come to its end: `adopt` them, and `erase` them again."""
+        entry = register("SLOT")
+        words = self.driver.read_words(entry.address + 4 * np.arange(self.first_slot, SLOTS))
+        found = [entry.unpack(int(word)) for word in words]
+        return [self.first_slot + index for index, fields in enumerate(found)
+                if fields["rank"] and not fields["valid"]]
 
     def layer(self, *names, active=None, trainable=None):
         """The layer of one adapter (select) or of several (sum), for forward, backward, update and train.
@@ -160,17 +174,26 @@ class Adapters:
     def erase(self, name):
         """Erase all versions of an adapter, weights and states, look at every row word of them, and forget its name.
 
-        Returns their checksums, ``{first row word: checksum}``. Raises `OperationFault` where something is left.
+        Returns their checksums, ``{first row word: checksum}``. Raises `OperationFault` where something is left. Until
+        all of it is gone, a slot that is not valid but has a rank names each version (`unfinished`), as far as there
+        are slots.
         """
-        adapter = self.find(name)
-        self.write_slot(adapter.slot, adapter.kept, adapter.rank, valid=0)
+        adapter = self.find(name, erasing=True)
         if adapter.drafted:
-            self.end_draft(adapter)
+            adapter.mark, adapter.draft_slot = adapter.draft_slot, None
+        elif adapter.other is not None and adapter.mark is None:
+            adapter.mark = next(iter(self.free_slots()), None)
+        adapter.erasing = True
+        if adapter.mark is not None:
+            self.write_slot(adapter.mark, adapter.other, adapter.rank, valid=0)
+        self.write_slot(adapter.slot, adapter.kept, adapter.rank, valid=0)
         versions = [adapter.version(base) for base in (adapter.kept, adapter.other) if base is not None]
         for version in versions:
             self.walk(Kind.ERASE, version)
         checksums = {version.adapter: self.sum_up(version) for version in versions}
-        self.write_slot(adapter.slot, 0, 0, valid=0)
+        for slot in (adapter.slot, adapter.mark):
+            if slot is not None:
+                self.write_slot(slot, 0, 0, valid=0)
         del self.adapters[name]
         return checksums
 
@@ -180,11 +203,13 @@ class Adapters:
 
     # Smaller things
 
-    def find(self, name):
-        """The `Adapter` of a name."""
+    def find(self, name, erasing=False):
+        """The `Adapter` of a name; one whose erasure has begun only for ``erasing``."""
         if name not in self.adapters:
             raise RefusedValue(f"adapter must be one of {', '.join(map(repr, self.adapters)) or 'those added: none'}, "
                                f"not {name!r}")
+        if self.adapters[name].erasing and not erasing:
+            raise RefusedValue(f"adapter {name!r} must be erased again, since an erasure of it has not come to its end")
         return self.adapters[name]
 
     def find_drafted(self, name):
@@ -239,11 +264,15 @@ class Adapters:
 
     def find_slot(self):
         """A slot that is nobody's."""
-        taken = {slot for adapter in self.adapters.values() for slot in (adapter.slot, adapter.draft_slot)}
-        for slot in range(self.first_slot, SLOTS):
-            if slot not in taken:
-                return slot
+        for slot in self.free_slots():
+            return slot
         raise RefusedValue(f"adapters and drafts must be at most the {SLOTS - self.first_slot} slots, not more")
+
+    def free_slots(self):
+        """Slots that are nobody's, and name nothing whose erasure is `unfinished`."""
+        taken = {slot for adapter in self.adapters.values()
+                 for slot in (adapter.slot, adapter.draft_slot, adapter.mark)} | set(self.unfinished())
+        return [slot for slot in range(self.first_slot, SLOTS) if slot not in taken]
 
     def write_slot(self, slot, base, rank, valid=1):
         """Write an entry of the slot table: one word."""
