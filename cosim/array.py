@@ -4,18 +4,30 @@ It is one array of `crossbar.arrays` modelled tiles that share rows and columns;
 the simulated board (cosim/native/array.cpp), which gives the same codes.
 """
 
+import ctypes
+import functools
+import math
+import pathlib
+
 import numpy as np
 from rmdlora.golden.mapping import map_weights
+from rmdlora.golden.native import compile_library
 from rmdlora.golden.spec.noise import NORMAL_SHIFT, READ_ROW
+from rmdlora.golden.spec.normal_table import TABLE
 from rmdlora.golden.spec.pulses import PULSE_MODELS
 from rmdlora.golden.spec.refusal import RefusedType, RefusedValue, need_integer
 
-from .device import DeviceModel, normal
+from .device import QUANTILES, DeviceModel, normal
 
 __all__ = ["Array", "combine_codes"]
 
 EXACT = 1 << 53     # float64 adds integers exactly below this
+ROOTED = 1 << 52    # ... and the floor of its square root of them is right below this
 COUNTED = 1 << 62
+MID_SCALE = 32768   # the largest voltage in DAC codes
+LARGEST_DRAW = 4 * max(TABLE)
+NATIVE = 1 << 14    # codes from which on a read asks for the kernel in C++
+KERNEL = pathlib.Path(__file__).parent / "native" / "read.cpp"
 
 
 class Array:
@@ -58,6 +70,7 @@ class Array:
                                f"{configuration.formats.activation}, not {crossbar.step}")
         self.ranges = ((crossbar.num, crossbar.shift), (crossbar.verify_num, crossbar.verify_shift))
         self.floor = tuple(self.preset.noise_floor(num, shift) for num, shift in self.ranges)
+        self.noisy = bool(self.preset.read or any(self.floor))
         if self._variance_bound(2 * device.units(device.g_max_us), self.largest_volt) >= COUNTED:
             raise RefusedValue("read noise must keep a column's variance below 2**62, not exceed it: "
                                "raise device.g_lsb_us or lower the preset's noise")
@@ -120,16 +133,53 @@ class Array:
         return codes
 
     def codes(self, tiles, volts, events, high=False):
-        """As `read`, but vector v of a tile is its event ``events`` (S) + v, and nothing is counted."""
+        """As `read`, but vector v of a tile is its event ``events`` (S) + v, and nothing is counted.
+
+        Every number is an integer; where none can pass 2**53 they are carried in float64, which has fast products, and
+        large reads are drawn and narrowed in C++ where there is a compiler. The codes are the same on every way.
+        """
         tiles, volts = self._indices(tiles), self._volts(volts)
-        cells = self.conductances[tiles]
-        current = matrix_product(volts, cells)                                              # (S, n, columns)
         high = np.broadcast_to(np.asarray(high, dtype=bool), (self.columns,))
-        if self.preset.read or any(self.floor):
-            current += self.noise(tiles, volts, events, high)
-        narrowed = [narrow(current, num, shift, self.configuration.crossbar.adc_bits)
-                    for num, shift in self.ranges[int(high.all()):1 + int(high.any())]]
-        return narrowed[0] if len(narrowed) == 1 else np.where(high, narrowed[1], narrowed[0])
+        cells = self.conductances[tiles]
+        conductance = int(np.abs(cells).max(initial=0))
+        if not (self._stays_exact(MID_SCALE, conductance)
+                or self._stays_exact(int(np.abs(volts).max(initial=0)), conductance)):
+            current = matrix_product(volts, cells)                                          # (S, n, columns)
+            if self.noisy:
+                current += self.noise(tiles, volts, events, high)
+            return np.where(high, *(narrow(current, num, shift, self.configuration.crossbar.adc_bits)
+                                    for num, shift in self.ranges[::-1]))
+        floor, scale = (np.where(high, last, first).astype(np.float64) for first, last in (
+            [level ** 2 for level in self.floor], [num * 2.0 ** -shift for num, shift in self.ranges]))
+        codes = tiles.size * volts.shape[-2] * self.columns
+        kernel = find_kernel() if codes >= NATIVE else None
+        if kernel:
+            return kernel(self, tiles, volts, cells, events, floor, scale)
+        volts, cells = volts.astype(np.float64), cells.astype(np.float64)
+        current = volts @ cells
+        if self.noisy:
+            sigma = np.rint(cells * (self.preset.read / 65536))
+            variance = np.square(volts) @ np.square(sigma) + floor
+            draws = self._draws(tiles, events, volts.shape[-2])
+            current += np.rint(draws * np.floor(np.sqrt(variance)) * 2.0 ** -NORMAL_SHIFT)
+        current *= scale
+        end = 1 << self.configuration.crossbar.adc_bits - 1
+        return np.clip(np.rint(current, out=current), -end, end - 1, out=current).astype(np.int16)
+
+    def _stays_exact(self, volt, conductance):
+        """Whether float64 holds every number of a read of such voltages and conductances exactly."""
+        noise = 0
+        if self.noisy:
+            variance = self._variance_bound(conductance, volt)
+            noise = math.isqrt(variance) * LARGEST_DRAW
+            if max(variance, noise, conductance * self.preset.read) >= ROOTED:
+                return False
+        current = self.rows * volt * conductance + (noise >> NORMAL_SHIFT) + 1
+        return current * max(num for num, _ in self.ranges) < EXACT
+
+    def _draws(self, tiles, events, vectors):
+        return normal((np.asarray(events)[..., None, None] + np.arange(vectors)[:, None], READ_ROW,
+                       np.arange(self.columns), 0), (self.configuration.device.seed, tiles[..., None, None]))
 
     def noise(self, tiles, volts, events, high=False):
         """Read noise of those reads, int64 (S, n, columns), in units of the current sum."""
@@ -139,9 +189,7 @@ class Array:
         if self.preset.read:
             sigma = round_shift(self.conductances[tiles].astype(np.int64) * self.preset.read, 16)
             variance = variance + matrix_product(volts * volts, sigma * sigma)
-        draws = normal((np.asarray(events)[..., None, None] + np.arange(volts.shape[-2])[:, None], READ_ROW,
-                        np.arange(self.columns), 0), (self.configuration.device.seed, tiles[..., None, None]))
-        return round_shift(draws * square_root(variance), NORMAL_SHIFT)
+        return round_shift(self._draws(tiles, events, volts.shape[-2]) * square_root(variance), NORMAL_SHIFT)
 
     def _indices(self, tiles):
         tiles = np.asarray(tiles)
@@ -161,7 +209,7 @@ class Array:
             raise RefusedValue(f"volts must be of shape (..., n, {self.rows}), not {volts.shape}")
         if volts.size and not -32768 <= volts.min() <= volts.max() <= 32768:
             raise RefusedValue(f"volts must be -32768..32768 DAC codes, not {volts.min()}..{volts.max()}")
-        return volts.astype(np.int64)
+        return volts.astype(np.int64, copy=False)
 
 
 def combine_codes(codes, mapping):
@@ -199,3 +247,31 @@ def square_root(values):
     roots -= roots * roots > values
     roots += (roots + 1) * (roots + 1) <= values
     return roots
+
+
+@functools.cache
+def find_kernel():
+    """The reads in C++ (cosim/native/read.cpp) as a function, or None where they cannot be had."""
+    library = compile_library(KERNEL)
+    if library is None:
+        return None
+    library.rmd_read_tiles.argtypes = [
+        *[ctypes.c_int64] * 2, *[ctypes.c_int32] * 2, *[ctypes.c_void_p] * 3, *[ctypes.c_int32] * 2,
+        *[ctypes.c_void_p] * 4, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_double, ctypes.c_void_p]
+
+    def run(array, tiles, volts, cells, events, floor, scale):
+        shape = np.broadcast_shapes(volts.shape[:-2], tiles.shape)
+        given = np.arange(math.prod(volts.shape[:-2])).reshape(volts.shape[:-2])
+        source, names, events = (np.ascontiguousarray(np.broadcast_to(part, shape), dtype=kind) for part, kind in (
+            (given, np.int64), (tiles, np.uint32), (events, np.uint32)))
+        volts = np.ascontiguousarray(volts)
+        cells = np.ascontiguousarray(np.broadcast_to(cells, shape + cells.shape[-2:]))
+        codes = np.empty((*shape, volts.shape[-2], array.columns), dtype=np.int16)
+        pointers = [part.ctypes.data for part in (volts, source, cells, floor, scale, events, names, QUANTILES, codes)]
+        library.rmd_read_tiles(
+            names.size, volts.shape[-2], array.rows, array.columns, *pointers[:3], array.preset.read, array.noisy,
+            *pointers[3:7], array.configuration.device.seed, pointers[7],
+            float((1 << array.configuration.crossbar.adc_bits - 1) - 1), pointers[8])
+        return codes
+
+    return run

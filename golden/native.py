@@ -15,7 +15,7 @@ import subprocess
 
 import torch
 
-__all__ = ["find_kernel", "run_forward"]
+__all__ = ["compile_library", "find_kernel", "run_forward"]
 
 LOG = logging.getLogger("rmdlora.golden")
 SOURCE = pathlib.Path(__file__).with_name("forward.cpp")
@@ -38,28 +38,37 @@ class Forward(ctypes.Structure):
 @functools.cache
 def find_kernel():
     """The compiled function, or None where it cannot be had."""
+    library = compile_library(SOURCE)
+    if library is None:
+        return None
+    function = library.rmdlora_forward
+    function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64), ctypes.c_int
+    return function
+
+
+def compile_library(source):
+    """The C++ file ``source`` as a `ctypes.CDLL`, from the cache folder or compiled into it; None where it cannot be
+    had."""
     if shutil.which(COMMAND[0]) is None:
         return None
     cpu = pathlib.Path("/proc/cpuinfo")     # a cache may be shared by machines that differ
     flags = next((line for line in cpu.read_text().splitlines() if line.startswith(("flags", "Features"))), "") \
         if cpu.is_file() else ""
-    identity = repr((COMMAND, SOURCE.read_text(encoding="utf-8"), os.uname().machine, flags))
+    identity = repr((COMMAND, source.read_text(encoding="utf-8"), os.uname().machine, flags))
     given = os.environ.get("RMDLORA_CACHE")
     folder = pathlib.Path(given) if given else pathlib.Path(
         os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "rmdlora"
-    library = folder / f"forward_{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    library = folder / f"{source.stem}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     try:
         if not library.exists():
             folder.mkdir(parents=True, exist_ok=True)
             unfinished = library.with_suffix(f".{os.getpid()}")
-            subprocess.run([*COMMAND, str(SOURCE), "-o", str(unfinished)], check=True, capture_output=True)
+            subprocess.run([*COMMAND, str(source), "-o", str(unfinished)], check=True, capture_output=True)
             os.replace(unfinished, library)
-        function = ctypes.CDLL(str(library)).rmdlora_forward
+        return ctypes.CDLL(str(library))
     except (OSError, subprocess.CalledProcessError) as problem:
-        LOG.info("forward in C++ is not to be had: %s", problem)
+        LOG.info("%s is not to be had: %s", source.name, problem)
         return None
-    function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64), ctypes.c_int
-    return function
 
 
 def run_forward(kernel, layer, x, c):
