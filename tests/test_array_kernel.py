@@ -21,7 +21,7 @@ def choose(monkeypatch, way):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 @pytest.mark.parametrize("preset", [PRESETS["ideal"], PRESETS["taox"], Preset(read=600), Preset(floor=1 << 18)])
-@pytest.mark.parametrize("rows, columns, vectors", [(32, 32, 5), (9, 36, 4), (64, 8, 1), (8, 132, 3)])
+@pytest.mark.parametrize("rows, columns, vectors", [(32, 32, 5), (8, 40, 4), (64, 8, 1), (16, 136, 3)])
 def test_integers_floats_and_the_kernel_give_the_same_codes(monkeypatch, preset, rows, columns, vectors):
     default = load_configuration("default")
     configuration = dataclasses.replace(
