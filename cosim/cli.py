@@ -67,7 +67,8 @@ bytes; a file that stands already is left alone."""
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
 # imported when the command is the one asked for
 APART = {"bench": ("run_bench", "measure what the design reaches"),
-         "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle")}
+         "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle"),
+         "tasks": ("run_tasks", "a whole task: learn on the array, unlearn and learn anew by adapters")}
 
 
 class Parser(argparse.ArgumentParser):

@@ -55,8 +55,8 @@ class Split:
     test: np.ndarray
 
 
-def load_pictures(identities=6, folder=None, download=None):
-    """The `Pictures` of the first ``identities`` people from the first source that has them.
+def load_pictures(identities=6, folder=None, download=None, first=0):
+    """The `Pictures` of ``identities`` people, from person ``first`` on, from the first source that has them.
 
     Parameters: ``folder`` overrides the folder searched; ``download`` replaces scikit-learn's downloader (a function of
     no arguments that gives ``(images, identity)`` or raises OSError). Raises a refusal for an archive that is there but
@@ -67,19 +67,19 @@ def load_pictures(identities=6, folder=None, download=None):
     path = folder / ARCHIVE
     if path.is_file():
         images, identity = read_archive(path)
-        return choose(images, identity, identities, f"Olivetti faces (Olivetti Research Laboratory), {path.name} of "
-                      "RMDLORA_DATA", "faces", passed_over)
+        return choose(images, identity - first, identities, "Olivetti faces (Olivetti Research Laboratory), "
+                      f"{path.name} of RMDLORA_DATA", "faces", passed_over)
     passed_over.append(f"no {ARCHIVE} in {folder}")
     try:
         images, identity = (download or download_faces)()
     except OSError as problem:
         passed_over.append(f"scikit-learn's download of the Olivetti faces failed: {' '.join(str(problem).split())}")
     else:
-        return choose(images, identity, identities, "Olivetti faces (Olivetti Research Laboratory) through "
+        return choose(images, identity - first, identities, "Olivetti faces (Olivetti Research Laboratory) through "
                       "scikit-learn", "faces", passed_over)
     images, identity = read_digits()
-    return choose(images, identity, identities, "handwritten digits of scikit-learn, standing in for faces", "digits",
-                  passed_over)
+    return choose(images, identity - first, identities, "handwritten digits of scikit-learn, standing in for faces",
+                  "digits", passed_over)
 
 
 def default_folder():

@@ -36,7 +36,8 @@ class HybridLayer:
     ``conductances`` int64 (tiles, tile rows, tile columns), as programmed, in units of g_lsb; ``tile`` the first array
     they lie in. ``a`` (r, k) and ``b`` (d, r) adapter codes, ``slots`` {slot: range of rank lanes}; a layer that was
     given no adapter has one lane of zeros and no slot. ``gain``, ``offset`` int64 (d,). ``adapter`` and ``calibration``
-    are the first row words in the buffer. ``weights`` float64 (d, k) is the matrix before mapping.
+    are the first row words in the buffer. ``weights`` float64 (d, k) is the matrix before mapping. ``a_worth`` float64
+    (r,): real value of a code of each lane of ``a``.
     """
 
     name: str
@@ -56,6 +57,7 @@ class HybridLayer:
     adapter: int
     calibration: int
     activation_bits: int
+    a_worth: np.ndarray
 
     @property
     def inputs(self):
@@ -76,6 +78,16 @@ class HybridLayer:
     def tiles(self):
         """Tiles the layer takes."""
         return len(self.conductances)
+
+    @property
+    def p_worth(self):
+        """Real value of a code of each lane's `p`, float64 (r,)."""
+        return self.a_worth * self.x_scale * 2.0**self.p_shift
+
+    @property
+    def b_worth(self):
+        """Real value of a code of each lane of ``b``, float64 (r,)."""
+        return self.y_scale / (self.p_worth * 2.0**self.u_shift)
 
     def active(self, slots):
         """Mask bool (r,) of the lanes of ``slots``."""
@@ -190,7 +202,7 @@ def map_network(model, inputs, configuration, read, program=None):
         a, b, p_shift, u_shift = quantise_adapter(model, name, seen.x, x_scale, y_scale, configuration.formats)
         layer = HybridLayer(name, real, conductances, tile, a, b, slot_lanes(model, name), None, None,
                             p_shift, u_shift, 0, x_scale, y_scale, adapter, calibration,
-                            configuration.formats.activation)
+                            configuration.formats.activation, adapter_worth(model, name, len(a), configuration))
         layers[name] = calibrate(layer, seen.x, configuration, read)
         tile += layer.tiles
         adapter += configuration.lora.layout(layer.inputs, layer.outputs, layer.rank).words
@@ -202,3 +214,9 @@ def map_network(model, inputs, configuration, read, program=None):
         if need > have:
             raise RefusedValue(f"{thing} must be at least {need} for this network, not {have}")
     return HybridNetwork(model, layers, configuration)
+
+
+def adapter_worth(model, name, rank, configuration):
+    """Real value of a code of each of the ``rank`` lanes of a layer's `a`, float64 (rank,)."""
+    pair = model.adapter(name)
+    return np.full(rank, 1.0 if pair is None else fit(pair[0].detach().double().numpy(), configuration.formats.adapter))

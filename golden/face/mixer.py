@@ -12,7 +12,7 @@ import math
 import numpy as np
 import torch
 
-from .data import augment, load_pictures, shrink, split_pictures
+from ..data import augment, load_pictures, shrink, split_pictures
 
 __all__ = [
     "ADAPTED",

@@ -1,0 +1,127 @@
+"""The face task of one seed on the modelled array: hybrid, and by full reprogramming under the same noise."""
+
+import dataclasses
+
+import numpy as np
+import torch
+from rmdlora.golden.face.recipe import (
+    FORGET,
+    LEARNED,
+    NEW,
+    calibration_images,
+    learn_weights,
+    prepare_faces,
+    retrain_weights,
+    train_adapter,
+)
+from rmdlora.golden.hybrid import OracleLayers, map_network
+from rmdlora.golden.training import OracleUnit
+
+from ..board import Board
+from ..hybrid import ArrayRead
+
+__all__ = ["STAGES", "Machine", "Run", "judge", "run_hybrid", "run_reprogrammed"]
+
+STAGES = {"learn": (), "unlearn": ("unlearn",), "continual": ("unlearn", "continual")}     # and the adapters summed
+
+
+class Machine:
+    """An array for the face network: ``program`` writes all its weights, ``test`` reads with all noise, ``train`` with
+    the cells as they are but no read noise (which would be averaged over the pictures of a batch).
+
+    ``pulses``: programming cycles of all cells with a weight so far, by the device model's own count.
+    """
+
+    def __init__(self, configuration, preset=None):
+        self.configuration = configuration
+        self.board = Board(configuration, preset=preset)
+        quiet = dataclasses.replace(self.board.array.preset, read=0, floor=0)
+        self.quiet = Board(configuration, preset=quiet)
+        self.quiet.array.conductances = self.board.array.conductances
+        self.test, self.train = (OracleLayers(configuration, ArrayRead(board)) for board in (self.board, self.quiet))
+        self.pulses = 0
+
+    def program(self, mixer, images):
+        """The `HybridNetwork` of ``mixer``'s weights, programmed and calibrated on training ``images``."""
+        def write(targets, tile):
+            tiles = np.arange(tile, tile + len(targets))
+            cycles = self.board.array.program(tiles, targets)
+            middle = self.configuration.device.units(self.configuration.device.g_mid_us)
+            self.pulses += int(cycles[targets != middle].sum())
+            return self.board.array.conductances[tiles].astype(np.int64)
+
+        return map_network(mixer, images, self.configuration, self.test.read, write)
+
+
+@dataclasses.dataclass
+class Run:
+    """What one seed gave: float64 ``logits`` {stage: (n, 6)} on the test pictures, of ``identity`` (n,); ``networks``
+    {stage: `HybridNetwork`}; ``mixer`` {stage: the float network programmed}; ``pulses`` {stage: programming cycles};
+    ``updates`` {stage: made}."""
+
+    data: object
+    machine: Machine
+    logits: dict = dataclasses.field(default_factory=dict)
+    networks: dict = dataclasses.field(default_factory=dict)
+    mixers: dict = dataclasses.field(default_factory=dict)
+    pulses: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def identity(self):
+        """Of the test pictures, int64 (n,)."""
+        return self.data.test[1]
+
+    def judge(self, stage, network, slots):
+        """Run the test pictures through ``network`` and keep what it says."""
+        self.networks[stage] = network
+        self.logits[stage], _ = network.run(self.data.test[0], self.machine.test, slots)
+
+
+def run_hybrid(configuration, recipe, seed, mixer=None, data=None, preset=None, hardware=True, report=None):
+    """A `Run` of the hybrid: weights programmed once, adapters trained, by the hardware's own update or by Adam.
+
+    ``mixer`` and ``data``: of the same seed, where they are there already. ``report(what)`` is called at each step.
+    """
+    def note(what):
+        return (lambda: report(what)) if report else None
+
+    data = data or prepare_faces(recipe, seed)
+    mixer = mixer or learn_weights(data, recipe, seed, note("learn"))
+    run = Run(data, Machine(configuration, preset))
+    network = run.machine.program(mixer, calibration_images(data, seed))
+    run.mixers["learn"], run.pulses["learn"] = mixer, run.machine.pulses
+    run.judge("learn", network, ())
+    unit = OracleUnit(configuration, seed) if hardware else None
+    for stage in ("unlearn", "continual"):
+        network = train_adapter(network, mixer, data, recipe, stage, run.machine.train, unit, seed, note(stage))
+        run.judge(stage, network, STAGES[stage])
+        run.pulses[stage] = run.machine.pulses - sum(run.pulses.values())
+    return run
+
+
+def run_reprogrammed(configuration, recipe, seed, mixer, data, preset=None, report=None):
+    """A `Run` of the paper's baseline: all weights retrained in float, and every cell programmed again, with noise."""
+    run = Run(data, Machine(configuration, preset))
+    for stage in STAGES:
+        if stage != "learn":
+            mixer = retrain_weights(mixer, data, recipe, stage, seed, (lambda: report("reprogram")) if report else None)
+        run.mixers[stage] = mixer
+        run.judge(stage, run.machine.program(mixer, calibration_images(data, seed)), ())
+        run.pulses[stage] = run.machine.pulses - sum(run.pulses.values())
+    return run
+
+
+def judge(logits, identity):
+    """Figures of a `Run`'s ``logits`` {stage: (n, 6)}: shares of test pictures of ``identity`` (n,) named right."""
+    def share(stage, people):
+        chosen = torch.isin(identity, torch.tensor(sorted(people)))
+        return float((logits[stage].argmax(dim=1) == identity)[chosen].double().mean())
+
+    learned, kept = set(range(LEARNED)), set(range(LEARNED)) - {FORGET}
+    return {"learned": share("learn", learned),
+            "retained_before": share("learn", kept),
+            "forgotten_after_unlearning": share("unlearn", {FORGET}),
+            "retained_after_unlearning": share("unlearn", kept),
+            "forgotten_after_continual": share("continual", {FORGET}),
+            "retained_after_continual": share("continual", kept),
+            "new": share("continual", {NEW})}

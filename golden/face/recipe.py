@@ -1,0 +1,171 @@
+"""The face task step by step: learn five people, unlearn one, learn a sixth; and the same by full reprogramming.
+
+Nothing is chosen on a test picture, nor on any picture of the six people. Every person's pictures are split 7 to 3 by
+the seed before a variant of any is made; every length, rate and bound here was chosen once, on persons 6 to 17 of the
+same collection (`validate` people), none of whom the task sees; a run has no stopping rule that looks at anything but
+the number of its updates, and its last state is its result.
+
+Adapters: r = 6 unlearns (the paper's eq. 6: gradient ascent on one person beside retention, each picture's ascent only
+until its cross entropy reaches `ASCENT_BOUND`), and stays. r = 8 learns the new person beside it with a replay of the
+retained ones (eq. 9), and the network is the array plus the sum of both: so what the first took away stays away, as
+nothing in the second gives it back.
+"""
+
+import copy
+import dataclasses
+
+import torch
+
+from ..calibration import observe
+from ..data import augment, load_pictures, shrink, split_pictures
+from ..training import HardwareTraining, OptimiserTraining, Rates, grow
+from .mixer import ADAPTED, Mixer, one_thread
+
+__all__ = ["FORGET", "LEARNED", "NEW", "RANKS", "FaceData", "Recipe", "continual_loss", "draw_batches", "learn_weights",
+           "prepare_faces", "retrain_weights", "train_adapter", "unlearn_loss"]
+
+LEARNED, FORGET, NEW = 5, 2, 5                  # persons 0..4 are learned, 2 of them forgotten, 5 new
+RANKS = {"unlearn": 6, "continual": 8}
+ASCENT = -0.5                                   # weight of a picture to forget (eq. 6)
+ASCENT_BOUND = 4.0                              # of its cross entropy
+SMOOTHING = 0.1                                 # of the labels in learning: leaves a slope to climb, and a margin
+CALIBRATION = 100                               # pictures that scales and gains are set from
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How long and how fast. ``steps`` of mini-batches; ``rates``: of Adam, or of the hardware's update (`Rates`)."""
+
+    copies: int = 60
+    learn_steps: int = 500
+    learn_batch: int = 256
+    learn_rate: float = 0.01
+    adapter_batch: int = 128
+    unlearn_steps: int = 40
+    continual_steps: int = 80
+    hardware: Rates = dataclasses.field(default_factory=lambda: Rates(0.001, 0.001, 3))
+    optimiser_rate: float = 0.01
+    retrain_rate: float = 0.003
+
+    def shortened(self):
+        """The same in a fraction of the time, and somewhat worse."""
+        return dataclasses.replace(self, copies=20, learn_steps=150, learn_batch=128, adapter_batch=64,
+                                   continual_steps=60)
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceData:
+    """Pictures as the network sees them, float32 (n, 16, 16) in -1..1 with their identities: ``train`` the training
+    pictures and their variants, ``test`` the others; ``seen`` the training pictures alone. ``pictures`` and ``split``:
+    where they come from."""
+
+    pictures: object
+    split: object
+    train: tuple
+    seen: tuple
+    test: tuple
+
+
+def prepare_faces(recipe, seed=0, first=0, pictures=None):
+    """The `FaceData` of six people from person ``first`` on, split by ``seed``, then augmented."""
+    pictures = pictures or load_pictures(LEARNED + 1, first=first)
+    split = split_pictures(pictures, seed=seed)
+    images, identity = (torch.from_numpy(part[split.train]) for part in (pictures.images, pictures.identity))
+    test = shrink(torch.from_numpy(pictures.images[split.test])), torch.from_numpy(pictures.identity[split.test])
+    faces = pictures.kind == "faces"
+    copies = max(1, recipe.copies * 7 * (LEARNED + 1) // len(images))
+    variants = augment(images, copies, torch.Generator().manual_seed(seed), degrees=30.0 if faces else 15.0, flip=faces)
+    train = shrink(torch.cat([images, variants])), torch.cat([identity, identity.repeat_interleave(copies)])
+    return FaceData(pictures, split, train, (shrink(images), identity), test)
+
+
+def draw_batches(part, people, steps, batch, seed):
+    """``steps`` mini-batches of ``part`` (images, identity): ``batch`` pictures of ``people``, drawn and put back."""
+    images, identity = part
+    pool = torch.nonzero(torch.isin(identity, torch.tensor(sorted(people)))).flatten()
+    draw = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        chosen = pool[torch.randint(len(pool), (batch,), generator=draw)]
+        yield images[chosen], identity[chosen]
+
+
+def unlearn_loss(output, identity):
+    """The mean of w CE: w = `ASCENT` for pictures of `FORGET` whose cross entropy is below the bound, 0 beyond, and 1
+    for all others."""
+    each = torch.nn.functional.cross_entropy(output, identity, reduction="none")
+    climbing = (identity == FORGET) & (each < ASCENT_BOUND)
+    return (torch.where(identity == FORGET, torch.where(climbing, ASCENT, 0.0), 1.0) * each).mean()
+
+
+def continual_loss(output, identity):
+    """Cross entropy over the new person and the replay."""
+    return torch.nn.functional.cross_entropy(output, identity)
+
+
+# stage: (its loss, the people whose pictures it sees)
+STAGES = {"unlearn": (unlearn_loss, set(range(LEARNED))),
+          "continual": (continual_loss, set(range(LEARNED + 1)) - {FORGET})}
+
+
+@one_thread()
+def learn_weights(data, recipe, seed=0, report=None):
+    """A `Mixer` that knows persons 0..4, in float; ``report()`` is called after each step."""
+    mixer = Mixer(seed=seed)
+    descend(mixer, draw_batches(data.train, range(LEARNED), recipe.learn_steps, recipe.learn_batch, seed),
+            lambda output, identity: torch.nn.functional.cross_entropy(output, identity, label_smoothing=SMOOTHING),
+            recipe.learn_rate, recipe.learn_steps, report)
+    return mixer
+
+
+@one_thread()
+def retrain_weights(mixer, data, recipe, stage, seed=0, report=None):
+    """A copy of ``mixer`` with all its weights trained through ``stage``, in float: to be programmed anew."""
+    mixer = copy.deepcopy(mixer)
+    loss, people = STAGES[stage]
+    steps = getattr(recipe, f"{stage}_steps")
+    batches = draw_batches(data.train, people, steps, recipe.adapter_batch, seed)
+    descend(mixer, batches, loss, recipe.retrain_rate, steps, report)
+    return mixer
+
+
+def descend(mixer, batches, loss, rate, steps, report):
+    """Train every weight with Adam, its rate falling to 0 along a half cosine."""
+    optimiser = torch.optim.Adam([*mixer.weights.values(), *mixer.gammas.values()], lr=rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for images, identity in batches:
+        optimiser.zero_grad()
+        loss(mixer(images), identity).backward()
+        optimiser.step()
+        schedule.step()
+        if report:
+            report()
+
+
+def calibration_images(data, seed=0):
+    """Training pictures of the people learned that scales and gains are set from."""
+    return next(draw_batches(data.train, range(LEARNED), 1, CALIBRATION, seed))[0]
+
+
+@one_thread()
+def train_adapter(network, mixer, data, recipe, stage, backend, unit=None, seed=0, report=None):
+    """``network`` grown by the adapter of ``stage`` ("unlearn", then "continual") and trained; gives the network.
+
+    ``unit``: what makes the hardware's own update (`golden.training.OracleUnit`, or the RTL's); None: Adam, straight
+    through. ``mixer`` is the float network the array was programmed from.
+    """
+    seen = observe(mixer, calibration_images(data, seed))
+    network = grow(network, stage, RANKS[stage], {name: seen[name].x for name in ADAPTED}, seed)
+    loss, people = STAGES[stage]
+    slots = tuple(RANKS)[:1 + tuple(RANKS).index(stage)]
+    steps = getattr(recipe, f"{stage}_steps")
+    if unit is None:
+        training = OptimiserTraining(network, backend, slots, (stage,),
+                                     lambda parts: torch.optim.Adam(parts, lr=recipe.optimiser_rate))
+    else:
+        rates = dataclasses.replace(recipe.hardware, halve=(steps // 2, 3 * steps // 4, 7 * steps // 8))
+        training = HardwareTraining(network, backend, unit, slots, (stage,), rates)
+    for images, identity in draw_batches(data.train, people, steps, recipe.adapter_batch, seed):
+        training.step(images, lambda output, identity=identity: loss(output, identity))
+        if report:
+            report()
+    return network
