@@ -2,19 +2,20 @@
 #
 # 48 signals, banks 10 and 12, VADJ 2.5 V (LVCMOS25). HC595 and *_mux_* lines go through 2.5 -> 5 V translators; DAC and ADC
 # lines are direct. Pulls hold the board safe before the fabric is configured: OE, INH and CS off, clocks and clears low.
+# The ADCs' data lines are pulled up: high impedance must read as ones, so that a line stuck low is noticed.
 # Every output changes on the fabric clock and is slow against it (SCLK 25 MHz at most, DCLOCK 1.19 MHz), and every input is
 # sampled long after it settles: false paths, not delays, are the honest constraint.
 
 set_property -dict {PACKAGE_PIN AE13  IOSTANDARD LVCMOS25 DRIVE 8 SLEW SLOW PULLTYPE PULLDOWN} [get_ports {adc_dclock}] ;# LPC G6 FMC_LPC_LA00_CC_P
 set_property -dict {PACKAGE_PIN AF13  IOSTANDARD LVCMOS25 DRIVE 8 SLEW SLOW PULLTYPE PULLUP} [get_ports {adc_cs_n}] ;# LPC G7 FMC_LPC_LA00_CC_N
-set_property -dict {PACKAGE_PIN AE12  IOSTANDARD LVCMOS25} [get_ports {adc_dout[0]}] ;# LPC H7 FMC_LPC_LA02_P
-set_property -dict {PACKAGE_PIN AF12  IOSTANDARD LVCMOS25} [get_ports {adc_dout[1]}] ;# LPC H8 FMC_LPC_LA02_N
-set_property -dict {PACKAGE_PIN AG12  IOSTANDARD LVCMOS25} [get_ports {adc_dout[2]}] ;# LPC G9 FMC_LPC_LA03_P
-set_property -dict {PACKAGE_PIN AH12  IOSTANDARD LVCMOS25} [get_ports {adc_dout[3]}] ;# LPC G10 FMC_LPC_LA03_N
-set_property -dict {PACKAGE_PIN AJ15  IOSTANDARD LVCMOS25} [get_ports {adc_dout[4]}] ;# LPC H10 FMC_LPC_LA04_P
-set_property -dict {PACKAGE_PIN AK15  IOSTANDARD LVCMOS25} [get_ports {adc_dout[5]}] ;# LPC H11 FMC_LPC_LA04_N
-set_property -dict {PACKAGE_PIN AE16  IOSTANDARD LVCMOS25} [get_ports {adc_dout[6]}] ;# LPC D11 FMC_LPC_LA05_P
-set_property -dict {PACKAGE_PIN AE15  IOSTANDARD LVCMOS25} [get_ports {adc_dout[7]}] ;# LPC D12 FMC_LPC_LA05_N
+set_property -dict {PACKAGE_PIN AE12  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[0]}] ;# LPC H7 FMC_LPC_LA02_P
+set_property -dict {PACKAGE_PIN AF12  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[1]}] ;# LPC H8 FMC_LPC_LA02_N
+set_property -dict {PACKAGE_PIN AG12  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[2]}] ;# LPC G9 FMC_LPC_LA03_P
+set_property -dict {PACKAGE_PIN AH12  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[3]}] ;# LPC G10 FMC_LPC_LA03_N
+set_property -dict {PACKAGE_PIN AJ15  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[4]}] ;# LPC H10 FMC_LPC_LA04_P
+set_property -dict {PACKAGE_PIN AK15  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[5]}] ;# LPC H11 FMC_LPC_LA04_N
+set_property -dict {PACKAGE_PIN AE16  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[6]}] ;# LPC D11 FMC_LPC_LA05_P
+set_property -dict {PACKAGE_PIN AE15  IOSTANDARD LVCMOS25 PULLTYPE PULLUP} [get_ports {adc_dout[7]}] ;# LPC D12 FMC_LPC_LA05_N
 set_property -dict {PACKAGE_PIN AF15  IOSTANDARD LVCMOS25 DRIVE 8 SLEW SLOW PULLTYPE PULLDOWN} [get_ports {dac_sclk}] ;# LPC D8 FMC_LPC_LA01_CC_P
 set_property -dict {PACKAGE_PIN AG15  IOSTANDARD LVCMOS25 DRIVE 8 SLEW SLOW} [get_ports {dac_sdi}] ;# LPC D9 FMC_LPC_LA01_CC_N
 set_property -dict {PACKAGE_PIN AB12  IOSTANDARD LVCMOS25} [get_ports {dac_sdo}] ;# LPC C10 FMC_LPC_LA06_P

@@ -192,6 +192,12 @@ class StreamLane:
         self.library.rmd_queue(self.harness, stream.index, beats.ctypes.data, len(beats),
                                moving.clocks.ctypes.data, moving.lasts.ctypes.data)
 
+    def withdraw(self):
+        """Take back every beat queued that has not moved, operands and room for results, as a host stops its DMA."""
+        for stream in self.streams.values():
+            stream.queued.clear()
+        self.library.rmd_withdraw(self.harness)
+
     def busy(self):
         """Whether the design has more to do although nothing moves. Of a bare design: never."""
         return False
@@ -266,7 +272,7 @@ def declare(lib):
             ("rmd_pending", count, pointer, count), ("rmd_moved", count, pointer, count),
             ("rmd_clocks", count, pointer), ("rmd_running_clocks", count, pointer),
             ("rmd_interval_count", count, pointer), ("rmd_intervals", ctypes.POINTER(count), pointer),
-            ("rmd_surplus", flag, pointer, count),
+            ("rmd_withdraw", None, pointer), ("rmd_surplus", flag, pointer, count),
             ("rmd_transfer", count, pointer, flag, pointer, pointer, count, count, pointer),
             ("rmd_run", flag, pointer, count), ("rmd_run_until", flag, pointer, pointer, count),
             ("rmd_advance", None, pointer, count), ("rmd_trace", flag, pointer, ctypes.c_char_p)):

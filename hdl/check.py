@@ -64,6 +64,7 @@ class OperationCheck(wiring.Component):
     i : operations as the host described them.
     o : the same with a verdict; registered, stable until taken.
     idle : no operation let through earlier is still running.
+    halted : one has ended early, or is about to: a backward finds no forward before it.
     board_ready : the board's start-up has ended well.
     holding : an operation has been taken and not yet given on.
     """
@@ -71,7 +72,7 @@ class OperationCheck(wiring.Component):
     def __init__(self, configuration):
         self.configuration = configuration
         super().__init__({"i": In(stream.Signature(Operation)), "o": Out(stream.Signature(CheckedOperation)),
-                          "idle": In(1), "board_ready": In(1), "holding": Out(1)})
+                          "idle": In(1), "halted": In(1), "board_ready": In(1), "holding": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -172,12 +173,14 @@ class OperationCheck(wiring.Component):
                         m.d.sync += self.o.payload.fault.eq(code)
                 with m.If(broken[Fault.SLOT]):
                     m.d.sync += self.o.payload.fault.eq(Fault.SLOT)
-                with m.If(forward & ~broken.any()):
-                    m.d.sync += latest_forward.eq(operation.vectors)
                 m.next = "Hand over"
 
             with m.State("Hand over"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
                     m.next = "Wait for operation"
+                    with m.If(forward & (self.o.payload.fault == Fault.NONE)):
+                        m.d.sync += latest_forward.eq(operation.vectors)
+        with m.If(self.halted):
+            m.d.sync += latest_forward.eq(0)
         return m

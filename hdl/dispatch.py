@@ -19,6 +19,11 @@ class Dispatcher(wiring.Component):
 
     Latency 1 clock from ``i`` to the units. Each unit takes its command when it can; neither waits for the other.
 
+    A forward or backward ends early where the crossbar finds a fault, or where nothing has moved for ``timeout`` clocks
+    (0: never): the units are told to abandon it, and it ends when the crossbar has come to rest, with
+    `Fault.FRAMING`, `Fault.STREAM` or `Fault.CROSSBAR`. Its operands and those of the operations behind it are out of
+    step then, so these end with the same fault and do not start, until the host has cleared FAULT.
+
     Members
     -------
     i : operations with their verdicts.
@@ -26,10 +31,17 @@ class Dispatcher(wiring.Component):
     program : tiles to program, by the crossbar alone.
     walker : walks over adapters to start, on the walker alone; ``walker_fault`` is how one ended.
     lora_done, program_done, walker_done : the unit is in the last clock of its operation.
+    crossbar_fault : why the crossbar has given a command or a job up, in one clock; otherwise `Fault.NONE`.
+    crossbar_busy : it is not at rest.
+    crossbar_waits : the crossbar waits for someone else: for `x`, or for its `c` to be taken.
+    moved : a beat of any stream moves in this clock, or a conversion ends. timeout : clocks without that.
+    abandon : the operation is ending early: units other than the crossbar are in reset, that one comes to rest.
+    halted : an operation ended early and ``pending``, what FAULT holds, was not cleared since.
     idle : nothing runs, nothing is about to start.
     started : an operation was let through in the clock before; ``current`` is what it is, until the next one.
     uses_crossbar : the current operation has its `c` from the crossbar; ``operands`` may move.
-    ended : an operation ends in this clock, or is refused in it; ``fault`` is why (`Fault.NONE` if it ran).
+    ended : an operation ends in this clock, or is refused in it; ``fault`` is why (`Fault.NONE` if it ran). A fault of
+        programming comes in a clock of its own, before or right after it ends.
     """
 
     def __init__(self):
@@ -37,6 +49,8 @@ class Dispatcher(wiring.Component):
             "i": In(stream.Signature(CheckedOperation)), "lora": Out(stream.Signature(Operation)),
             "crossbar": Out(stream.Signature(Operation)), "program": Out(stream.Signature(Operation)),
             "lora_done": In(1), "program_done": In(1), "idle": Out(1), "started": Out(1),
+            "crossbar_fault": In(8), "crossbar_busy": In(1), "crossbar_waits": In(1), "moved": In(1),
+            "timeout": In(32), "pending": In(8), "abandon": Out(1), "halted": Out(1),
             "walker": Out(stream.Signature(Operation)), "walker_done": In(1), "walker_fault": In(8),
             "current": Out(Operation), "uses_crossbar": Out(1), "operands": Out(1), "ended": Out(1), "fault": Out(8)})
 
@@ -57,10 +71,22 @@ class Dispatcher(wiring.Component):
         with m.If(self.walker.ready):
             m.d.sync += self.walker.valid.eq(0)
 
+        watched = (current.kind == Kind.FORWARD) | (current.kind == Kind.BACKWARD)
+        still, expired = Signal(32), Signal()       # clocks since something moved
+        early = Signal(8)                           # why the latest operation that ended early did
+        m.d.comb += expired.eq((self.timeout != 0) & (still >= self.timeout))
+        m.d.sync += still.eq(Mux(self.operands & watched & ~self.moved, still + 1, 0))
+        with m.If(self.pending == Fault.NONE):
+            m.d.sync += self.halted.eq(0)
+        with m.If(programs):
+            m.d.comb += self.fault.eq(self.crossbar_fault)
+
         with m.FSM():
             with m.State("Wait for operation"):
                 m.d.comb += [self.idle.eq(~self.i.valid), self.i.ready.eq(1)]
-                with m.If(self.i.valid & (checked.fault == Fault.NONE)):
+                with m.If(self.i.valid & self.halted):
+                    m.d.comb += [self.ended.eq(1), self.fault.eq(early)]
+                with m.Elif(self.i.valid & (checked.fault == Fault.NONE)):
                     m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(~walks & ~program),
                                  self.crossbar.valid.eq(crossbar), self.uses_crossbar.eq(crossbar), self.started.eq(1),
                                  self.program.valid.eq(program), programs.eq(program), self.walker.valid.eq(walks)]
@@ -69,11 +95,24 @@ class Dispatcher(wiring.Component):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(checked.fault)]
             with m.State("Operation runs"):
                 m.d.comb += self.operands.eq(~programs)
+                with m.If(self.uses_crossbar & (self.crossbar_fault != Fault.NONE)):
+                    m.d.sync += early.eq(self.crossbar_fault)
+                    m.next = "Abandon"
+                with m.Elif(expired):
+                    m.d.sync += early.eq(Mux(self.uses_crossbar & ~self.crossbar_waits, Fault.CROSSBAR, Fault.STREAM))
+                    m.next = "Abandon"
                 with m.If(Mux(programs, self.program_done, self.lora_done)):
                     m.d.comb += self.ended.eq(1)
                     m.next = "Wait for operation"
                 with m.If(self.walker_done):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(self.walker_fault)]
+                    m.next = "Wait for operation"
+            with m.State("Abandon"):
+                m.d.comb += self.abandon.eq(1)
+                m.d.sync += [self.lora.valid.eq(0), self.crossbar.valid.eq(0)]
+                with m.If(~self.crossbar_busy & ~self.crossbar.valid):
+                    m.d.comb += [self.ended.eq(1), self.fault.eq(early)]
+                    m.d.sync += self.halted.eq(1)
                     m.next = "Wait for operation"
         return m
 

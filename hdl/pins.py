@@ -1,7 +1,8 @@
 """The board's signals as the chip drives them, and what every one of them is at reset.
 
 Names are those of the board's constraint file, buses as vectors; counts follow from the configuration. The values at
-reset are the safe ones: every switch inhibited, no part selected, register outputs and translators off.
+power-up are the safe ones: every switch inhibited, no part selected, register outputs and translators off. A reset
+brings them back, except for the switches' addresses, which stay while the switches open.
 """
 
 from amaranth.lib import wiring

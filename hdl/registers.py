@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from rmdlora.golden.spec.registers import ADDRESS_BITS, REGISTERS, constant_words
+from rmdlora.golden.spec.registers import ADDRESS_BITS, REGISTERS, constant_words, reset_values
 
 from .axi import AccessPort
 
@@ -47,11 +47,13 @@ class IndexedPort(wiring.Signature):
         super().__init__({"index": Out(range(register.count)), "w_en": Out(1), "w_data": Out(32), "r_data": In(32)})
 
 
-def bank_member(register, wide):
-    """The member of the bank that stands for ``register``; ``wide``: the low half of a 64-bit counter."""
+def bank_member(register, wide, resets):
+    """The member of the bank that stands for ``register``; ``wide``: the low half of a 64-bit counter. ``resets``:
+    values of fields, by name, that are not the table's."""
     match register.access:
         case "rw":
-            return Out(register_layout(register), init={field.name: field.reset for field in register.fields})
+            init = {field.name: field.reset for field in register.fields} | resets
+            return Out(register_layout(register), init=init)
         case "ro":
             return In(64 if wide else register_layout(register))
         case "wo":
@@ -71,7 +73,7 @@ class RegisterBank(wiring.Component):
     Parameters
     ----------
     configuration : Configuration
-        Where the constant registers (`golden.spec.registers.constant_words`) come from.
+        Where the constant registers (`golden.spec.registers.constant_words`) and some reset values come from.
 
     Members
     -------
@@ -83,13 +85,14 @@ class RegisterBank(wiring.Component):
 
     def __init__(self, configuration):
         self.constants = constant_words(configuration)
-        pairs = counter_pairs()
+        pairs, resets = counter_pairs(), reset_values(configuration)
         high_halves = {register.name for register in pairs.values()}
         members = {"access": In(AccessPort(ADDRESS_BITS))}
         for register in REGISTERS:
             if register.name in self.constants or register.name in high_halves:
                 continue
-            members[register.name.lower()] = bank_member(register, register.name in pairs)
+            members[register.name.lower()] = bank_member(register, register.name in pairs,
+                                                             resets.get(register.name, {}))
         super().__init__(members)
 
     def elaborate(self, platform):

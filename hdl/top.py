@@ -1,10 +1,10 @@
 """The chip: registers, queue, slot table, LoRA unit, walker, buffer and crossbar peripheral, connected."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.formats import STREAMS, container_bits
-from rmdlora.golden.spec.registers import ADDRESS_BITS, PULSES, Fault
+from rmdlora.golden.spec.registers import ADDRESS_BITS, PULSES
 
 from .axi import AxiLite, AxiLiteSlave, AxiStream, BeatIn, BeatOut, LastBeat
 from .buffer import Buffer, RowShare, Walker
@@ -58,11 +58,11 @@ class Chip(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         configuration = self.configuration
-        soft_reset = Signal()
+        soft_reset, abandoned = Signal(), Signal()
 
-        def unit(component):
+        def unit(component, reset=soft_reset):
             """``component``, reset by a soft reset too."""
-            return ResetInserter(soft_reset)(component)
+            return ResetInserter(reset)(component)
 
         m.submodules.axi = axi = AxiLiteSlave(ADDRESS_BITS)
         m.submodules.windows = windows = Windows(configuration)
@@ -75,7 +75,8 @@ class Chip(wiring.Component):
         m.submodules.queue, m.submodules.check, m.submodules.dispatcher = unit(queue), unit(check), unit(dispatcher)
         slots, share, walker = SlotTable(), RowShare(configuration), Walker(configuration)
         m.submodules.slots, m.submodules.share, m.submodules.walker = slots, share, unit(walker)
-        m.submodules.router, m.submodules.lora, m.submodules.crossbar = unit(router), unit(lora), unit(crossbar)
+        m.submodules.router, m.submodules.lora = unit(router, abandoned), unit(lora, abandoned)
+        m.submodules.crossbar = unit(crossbar)
 
         # Host
         wiring.connect(m, wiring.flipped(self.s_axil), axi.axi)
@@ -105,6 +106,9 @@ class Chip(wiring.Component):
                      *(command.payload[field].eq(operation.payload[field])
                        for field in ("vectors", "inputs", "outputs", "tile")),
                      check.idle.eq(dispatcher.idle), check.board_ready.eq(crossbar.ready),
+                     check.halted.eq(dispatcher.abandon | dispatcher.halted), crossbar.abandon.eq(dispatcher.abandon),
+                     dispatcher.crossbar_busy.eq(crossbar.busy), dispatcher.crossbar_waits.eq(crossbar.waits),
+                     dispatcher.crossbar_fault.eq(crossbar.fault), abandoned.eq(soft_reset | dispatcher.abandon),
                      dispatcher.lora_done.eq(lora.done), dispatcher.program_done.eq(crossbar.job_done),
                      self.running.eq(lora.running)]
 
@@ -143,6 +147,10 @@ class Chip(wiring.Component):
         wiring.connect(m, crossbar.c, router.crossbar_c)
         m.d.comb += [router.uses_crossbar.eq(dispatcher.uses_crossbar), router.operands.eq(dispatcher.operands)]
 
+        moves = [getattr(self, name).tvalid & getattr(self, name).tready for name in STREAMS]
+        m.d.comb += [dispatcher.moved.eq(Cat(moves, crossbar.converted).any()),
+                     dispatcher.timeout.eq(registers.timeout.value), dispatcher.pending.eq(registers.fault.word.code)]
+
         # Status, counters, interrupts
         clear = registers.control.word.clear_counters
         m.d.sync += soft_reset.eq(registers.control.word.soft_reset)
@@ -162,7 +170,8 @@ class Chip(wiring.Component):
             registers.status.busy.eq(~dispatcher.idle | check.holding | (queue.level != 0)),
             registers.status.queued.eq(queue.level + check.holding),
             registers.status.board_ready.eq(crossbar.ready), registers.status.board_fault.eq(crossbar.failed),
-            registers.fault.set.code.eq(Mux(dispatcher.fault == Fault.NONE, crossbar.fault, dispatcher.fault)),
+            registers.status.halted.eq(dispatcher.halted), registers.saturated.eq(crossbar.saturated),
+            registers.fault.set.code.eq(dispatcher.fault),
             registers.interrupt.set.done.eq(dispatcher.ended), registers.interrupt.set.fault.eq(registers.fault.taken),
             self.irq.eq((registers.interrupt.word.as_value() & registers.interrupt_enable.as_value()).any())]
 

@@ -37,10 +37,10 @@ class PinBoard:
         self.dac_settled = self.connected = 0
         self.applied = None             # time of the latest TRIGGER
         self.falls = None               # DCLOCK falls in this conversion; None: CS high
-        self.dout = self.dout_next = 0
+        self.dout = self.dout_next = (1 << self.adcs) - 1      # pulled up
         self.dout_due = None
         self.dout_delay = min(25, self.board.adc_half_ticks - 1)
-        self.corrupt_framing = False
+        self.stuck = None               # (mask, level) of data lines that never move
         self.conversions, self.frames, self.line_changes = [], [], []
 
     def require(self, holds, text):
@@ -69,6 +69,9 @@ class PinBoard:
         if self.dout_due == self.time:
             self.dout, self.dout_due = self.dout_next, None
         self.time += 1
+        if self.stuck:
+            mask, level = self.stuck
+            return self.sdo, self.dout | mask if level else self.dout & ~mask
         return self.sdo, self.dout
 
     # SN74HC595
@@ -210,12 +213,10 @@ class PinBoard:
                 if self.falls == board.adc_hold_clocks:
                     self.held_at = self.time
                     self.codes = self.convert()
-                elif self.falls >= board.adc_hold_clocks + 1:
+                if self.falls >= board.adc_hold_clocks:
                     # what was there stays invalid until the output delay has passed
                     bit = 13 - (self.falls - board.adc_hold_clocks - 1)
-                    word = sum((code >> bit & 1) << adc for adc, code in enumerate(self.codes)) if bit >= 0 else 0
-                    if self.corrupt_framing and self.falls == 20:
-                        word = 1
+                    word = sum((code >> bit & 1) << adc for adc, code in enumerate(self.codes)) if 0 <= bit < 14 else 0
                     self.dout, self.dout_next = ~word & (1 << self.adcs) - 1, word
                     self.dout_due = self.time + self.dout_delay - 1
 

@@ -290,6 +290,64 @@ def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
     assert crossbar == [index for index in started if given[index][0] == Kind.FORWARD and given[index][1]]
 
 
+@pytest.mark.parametrize("cause, waits, uses_crossbar, fault", [
+    (Fault.FRAMING, 0, 1, Fault.FRAMING), ("still", 1, 1, Fault.STREAM), ("still", 0, 1, Fault.CROSSBAR),
+    ("still", 0, 0, Fault.STREAM)])
+def test_an_operation_that_ends_early_waits_for_the_crossbar_and_halts_the_queue_until_the_fault_is_cleared(
+        cause, waits, uses_crossbar, fault):
+    dispatcher = Dispatcher()
+
+    async def offer(ctx):
+        ctx.set(dispatcher.i.payload.operation, {"kind": Kind.FORWARD, "crossbar": uses_crossbar})
+        ctx.set(dispatcher.i.valid, 1)
+        await ctx.tick()
+        ctx.set(dispatcher.i.valid, 0)
+
+    async def bench(ctx):
+        for signal in (dispatcher.lora.ready, dispatcher.crossbar.ready):
+            ctx.set(signal, 1)
+        ctx.set(dispatcher.timeout, 20)
+        ctx.set(dispatcher.crossbar_waits, waits)
+        for _ in range(2):      # idle clocks count for nobody
+            await ctx.tick().repeat(30)
+            await offer(ctx)
+        for _ in range(5):
+            await ctx.tick().repeat(15)
+            ctx.set(dispatcher.moved, 1)
+            await ctx.tick()
+            ctx.set(dispatcher.moved, 0)
+            assert not ctx.get(dispatcher.abandon)
+        ctx.set(dispatcher.crossbar_busy, 1)
+        if cause != "still":
+            ctx.set(dispatcher.crossbar_fault, cause)
+            await ctx.tick()
+            ctx.set(dispatcher.crossbar_fault, 0)
+        else:
+            await ctx.tick().repeat(21)
+        for _ in range(40):
+            assert ctx.get(dispatcher.abandon) and not ctx.get(dispatcher.ended)
+            await ctx.tick()
+        ctx.set(dispatcher.crossbar_busy, 0)
+        assert (ctx.get(dispatcher.ended), ctx.get(dispatcher.fault)) == (1, fault)
+        await ctx.tick()
+        ctx.set(dispatcher.pending, fault)
+        await ctx.tick()
+        assert ctx.get(dispatcher.halted) and not ctx.get(dispatcher.abandon)
+        ctx.set(dispatcher.i.payload.operation, {"kind": Kind.UPDATE})
+        ctx.set(dispatcher.i.valid, 1)
+        assert (ctx.get(dispatcher.ended), ctx.get(dispatcher.fault)) == (1, fault)
+        await ctx.tick()
+        assert not ctx.get(dispatcher.lora.valid)
+        ctx.set(dispatcher.i.valid, 0)
+        ctx.set(dispatcher.pending, 0)
+        await ctx.tick()
+        assert not ctx.get(dispatcher.halted)
+        await offer(ctx)
+        assert ctx.get(dispatcher.lora.valid)
+
+    simulate(dispatcher, bench)
+
+
 @pytest.mark.parametrize("uses_crossbar", [0, 1])
 def test_every_beat_reaches_each_unit_once_and_c_comes_from_its_source(uses_crossbar):
     router, chance = OperandRouter(TINY), random.Random(f"router {uses_crossbar}")

@@ -236,6 +236,24 @@ def test_an_analyser_that_does_not_answer_ends_the_operation_with_the_lines_safe
     assert bench.faults == [Fault.ANALYSER]
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_data_line_that_is_stuck_ends_the_operation_before_any_pulse_and_gives_its_cell_up(level):
+    bench = ProgramBench()
+
+    async def body(ctx):
+        await bench.until_ready(ctx)
+        bench.board.stuck = 2, level
+        results, _ = await bench.program(ctx, 0, {(0, 1): 3000, (0, 2): 3000}, 10)
+        assert results == {(0, 1): (0, CellStatus.GIVEN_UP), (0, 2): (0, CellStatus.SKIPPED)}   # not reached
+        assert [*bench.board.modes.values()] == [READ] * 3 and not bench.board.pulses
+        bench.board.stuck = None
+        results, _ = await bench.program(ctx, 0, {(0, 1): 0}, 10)
+        assert results == {(0, 1): (0, CellStatus.VERIFIED)}
+
+    assert bench.run(body) == []
+    assert bench.faults == [Fault.FRAMING]
+
+
 def test_an_interrupted_map_goes_on_where_it_was_and_counts_on():
     bench = ProgramBench()
 

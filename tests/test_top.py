@@ -7,6 +7,7 @@ import pytest
 import torch
 from rmdlora.cosim.native import NativeLane
 from rmdlora.cosim.transport import LaneFailure
+from rmdlora.gen.beats import beat_type, pack_beats, unpack_beats
 from rmdlora.gen.driver import Driver, Layer, OperationFault, Shifts
 from rmdlora.gen.verilog import interface
 from rmdlora.golden import lora
@@ -182,6 +183,72 @@ def test_a_full_queue_answers_with_an_error_and_a_soft_reset_empties_it(driver, 
     x, c = codes(3, 8, 4, ADAPTER.inputs), codes(4, 20, 4, ADAPTER.outputs)
     assert np.array_equal(driver.forward(ADAPTER, x, c, SHIFTS),
                           lora.forward(expected, torch.from_numpy(x), torch.from_numpy(c))[0])
+
+
+def describe(driver, kind):
+    """An operation of a block on `ADAPTER`."""
+    return stuck_operation(driver, ADAPTER) | {"kind": kind, "vectors": TINY.lora.vectors}
+
+
+def set_timeout(lane, clocks):
+    lane.write(register("TIMEOUT").address, clocks)
+
+
+@pytest.mark.parametrize("stuck", ["x", "c", "y", "g", "dx"])
+def test_a_stuck_stream_ends_the_operation_and_those_behind_it_and_the_next_one_works(driver, lane, stuck):
+    layer, n = load(driver, ADAPTER), TINY.lora.vectors
+    operands = {"x": codes(3, 8, n, ADAPTER.inputs), "c": codes(4, 20, n, ADAPTER.outputs),
+                "g": codes(5, 16, n, ADAPTER.outputs)}
+    y = driver.forward(ADAPTER, operands["x"], operands["c"], SHIFTS)
+    kind = Kind.BACKWARD if stuck in ("g", "dx") else Kind.FORWARD
+    before = driver.read_states(ADAPTER), driver.read_adapter(ADAPTER)
+    set_timeout(lane, 500)
+    wanted = ("x", "g") if kind == Kind.BACKWARD else ("x", "c")
+    for stream in wanted:
+        if stream != stuck:
+            lane.send(stream, pack_beats(operands[stream], TINY.lora, beat_type(TINY, stream)))
+    ended = lane.read(register("COMPLETED").address)
+    driver.start(describe(driver, kind), 1000)
+    lane.write(register("OP_START").address, 1)         # and one behind it
+    lane.advance(2000)
+    status = register("STATUS")
+    shown = status.unpack(lane.read(status.address))
+    assert lane.read(register("FAULT").address) == Fault.STREAM
+    assert (shown["busy"], shown["halted"]) == (0, 1)
+    assert lane.read(register("COMPLETED").address) == ended + 2
+    expected = lora.backward(layer, *(torch.from_numpy(operands["x"]), lora.forward(
+        layer, torch.from_numpy(operands["x"]), torch.from_numpy(operands["c"]))[1], torch.from_numpy(operands["g"])))
+    # both vectors go in one step: every state has taken it or not, and where no step was possible, not
+    for now, old, new in zip(driver.read_states(ADAPTER), before[0], expected[2:], strict=True):
+        assert ((now == old) | ((now == new.numpy()) & (stuck == "dx"))).all()
+    for found, was in zip(driver.read_adapter(ADAPTER), before[1], strict=True):
+        assert np.array_equal(found, was)
+    lane.withdraw()
+    driver.start_counting()             # clears FAULT, and with it the halt
+    assert not status.unpack(lane.read(status.address))["halted"]
+    driver.start(describe(driver, Kind.BACKWARD), 1000)
+    with pytest.raises(OperationFault, match="chunk"):      # no forward before it
+        driver.wait_for_end(1000)
+    assert np.array_equal(driver.forward(ADAPTER, operands["x"], operands["c"], SHIFTS), y)
+
+
+def test_a_host_that_is_slow_but_not_too_slow_is_waited_for_and_0_waits_for_ever(driver, lane):
+    expected = load(driver, ADAPTER)
+    n = TINY.lora.vectors
+    x, c = codes(3, 8, n, ADAPTER.inputs), codes(4, 20, n, ADAPTER.outputs)
+    assert lane.read(register("TIMEOUT").address) == TINY.clock.timeout_clocks == 1_000_000_000
+    for timeout, clocks in ((1000, 900), (0, 20_000)):
+        set_timeout(lane, timeout)
+        driver.start(describe(driver, Kind.FORWARD), 1000)
+        lane.advance(clocks)
+        for name, operand in (("x", x), ("c", c)):
+            lane.send(name, pack_beats(operand, TINY.lora, beat_type(TINY, name)))
+            lane.advance(clocks)
+        lane.expect("y", TINY.lora.blocks(n) * TINY.lora.groups(ADAPTER.outputs))
+        beats = lane.run_until_idle(10_000)["y"].beats
+        driver.wait_for_end(1000)
+        assert np.array_equal(unpack_beats(beats, TINY.lora, n, ADAPTER.outputs),
+                              lora.forward(expected, torch.from_numpy(x), torch.from_numpy(c))[0])
 
 
 def test_a_reset_puts_the_generators_back(driver, lane):

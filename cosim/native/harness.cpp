@@ -275,6 +275,17 @@ void rmd_queue(Harness* harness, uint64_t stream, uint8_t* beats, uint64_t count
     harness->pending += count;
 }
 
+// Take back every queued beat that has not moved, as a host does that stops its DMA.
+void rmd_withdraw(Harness* harness) {
+    for (Stream& stream : harness->streams) {
+        stream.queue.clear();
+        stream.at = stream.pending = 0;
+        *(stream.source ? stream.valid : stream.ready) = 0;
+    }
+    harness->pending = 0;
+    harness->changed = true;
+}
+
 uint64_t rmd_pending(const Harness* harness, uint64_t stream) { return harness->streams[stream].pending; }
 uint64_t rmd_moved(const Harness* harness, uint64_t stream) { return harness->streams[stream].moved; }
 uint64_t rmd_clocks(const Harness* harness) { return harness->clocks; }

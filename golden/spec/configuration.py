@@ -51,12 +51,18 @@ class Sram:
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """The one clock of the design."""
+    """The one clock of the design.
+
+    ``timeout_clocks``: what register TIMEOUT holds after reset, the clocks an operation may wait for a stream's peer;
+    10 s by default, since a host may be slow, but not that slow. 0 waits for ever.
+    """
 
     frequency_hz: int = 100_000_000
+    timeout_clocks: int = 1_000_000_000
 
     def __post_init__(self):
         need_integer("clock.frequency_hz", self.frequency_hz, 1_000_000, 500_000_000)
+        need_integer("clock.timeout_clocks", self.timeout_clocks, 0, (1 << 32) - 1)
 
     @property
     def tick_ns(self):

@@ -26,6 +26,7 @@ __all__ = [
     "Window",
     "constant_words",
     "register",
+    "reset_values",
     "window",
 ]
 
@@ -80,6 +81,8 @@ class Fault:
     ERASURE = 10
     PULSE = 11
     ANALYSER = 12
+    STREAM = 13
+    CROSSBAR = 14
     MEANINGS = (
         ("NONE", "nothing happened"),
         ("KIND", "no such operation"),
@@ -89,13 +92,16 @@ class Fault:
         ("SHIFT", "a shift above its limit"),
         ("CHUNK", "a backward over more vectors than lora.chunk, or than the forward before it"),
         ("BOARD", "a crossbar operation on a board whose start-up failed or has not ended"),
-        ("FRAMING", "an ADC's framing zeros were not zero"),
+        ("FRAMING", "an ADC's framing bits were wrong: its data line is stuck, or it does not convert"),
         ("SLOT", "a slot named that is not valid, that another names too, or more slots than can be"),
         ("ERASURE", "an erased row word did not read back as 0"),
         ("PULSE", "a programming pulse narrower than the board's switches can make it"),
         ("ANALYSER", "the external analyser did not answer a trigger in time"),
+        ("STREAM", "for TIMEOUT clocks nothing moved: an operand was not sent, or a result not taken"),
+        ("CROSSBAR", "for TIMEOUT clocks nothing moved, and it was the crossbar that kept the others waiting"),
     )
     NAMES = tuple(name.lower() for name, _ in MEANINGS)    # by code
+    EARLY = (FRAMING, STREAM, CROSSBAR)     # end a forward or backward that runs, and those that wait behind it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +197,9 @@ REGISTERS = (
     Register("STATUS", 0x01C, "ro", "What the unit is doing.", (
         Field("busy", 0, 1, "an operation runs or waits"),
         Field("board_ready", 1, 1, "the board's start-up has ended well"),
-        Field("board_fault", 2, 1, "the board's start-up failed"), Field("queued", 8, 8, "operations waiting"))),
+        Field("board_fault", 2, 1, "the board's start-up failed"),
+        Field("halted", 3, 1, "an operation ended early: those behind it end unrun, until FAULT is cleared"),
+        Field("queued", 8, 8, "operations waiting"))),
     Register("FAULT", 0x020, "w1c",
              "First operation refused or ended early since this was cleared; write 1s to clear.", (
         Field("code", 0, 8, "a fault code"),)),
@@ -203,6 +211,9 @@ REGISTERS = (
     Register("CHECKSUM", 0x030, "ro", "Of the latest CHECKSUM operation: CRC-32 (of zlib) of the adapter's elements, "
              "row word by row word, each as 4 bytes of weight and 8 of state, little-endian, sign-extended; padding is "
              "0.", whole("CRC-32")),
+    Register("TIMEOUT", 0x034, "rw", "Clocks a forward or backward may go without a beat at any stream and without a "
+             "conversion, before it ends with Fault.STREAM or Fault.CROSSBAR; 0 waits for ever. Reset value: "
+             "clock.timeout_clocks.", whole("clocks")),
     Register("OP_CONTROL", 0x040, "rw", "What the next operation is.", (
         Field("kind", 0, 3, "0 forward, 1 backward, 2 update, 4 program a tile, 5 copy, 6 erase, 7 checksum"),
         Field("crossbar", 4, 1, "c comes from the crossbar instead of the c stream"),
@@ -254,6 +265,8 @@ REGISTERS = (
     Register("VERIFIES", 0x0BC, "ro", "Cells read alone by programming.", whole("count")),
     Register("UPDATES", 0x0C0, "ro", "Updates run.", whole("count")),
     Register("ERASURES", 0x0C4, "ro", "Adapters and snapshots erased and found to be.", whole("count")),
+    Register("SATURATED", 0x0C8, "ro", "Conversions in which an ADC's code was at an end of its range: over-range, "
+             "which is no error.", whole("count")),
     Register("GENERATOR", 0x100, "rw_port", "State of a rank lane's random generator; writing 0 stores 1.",
              whole("xorshift32 state", reset=1), count=32),
     Register("SLOT", 0x180, "rw_port", "Entry of the slot table: an adapter. No reset touches it, and one write makes "
@@ -325,6 +338,11 @@ def constant_words(configuration):
         "SIZES": {"sram_words": configuration.sram.words - 1, "chunk": lanes.chunk - 1},
     }
     return {name: register(name).pack(**values) for name, values in fields.items()}
+
+
+def reset_values(configuration):
+    """``{register name: {field: value}}`` of storage that wakes up as the configuration says."""
+    return {"TIMEOUT": {"value": configuration.clock.timeout_clocks}}
 
 
 def window(name):

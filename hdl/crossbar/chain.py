@@ -33,6 +33,8 @@ class Chain(wiring.Component):
         A word is in the chain and waits for ``latch``.
     latch : In(1)
         Let the outputs take the word; ignored unless ``loaded``.
+    drop : In(1)
+        Forget it instead; ignored unless ``loaded``.
     latching : Out(1)
         RCLK is high, or about to be: the outputs change. Includes the clearing after reset.
     ser, srclk, rclk, srclr_n, oe_n : Out(1)
@@ -44,7 +46,7 @@ class Chain(wiring.Component):
         self._length = length
         self._board = board
         super().__init__({
-            "words": In(stream.Signature(length)), "loaded": Out(1), "latch": In(1), "latching": Out(1),
+            "words": In(stream.Signature(length)), "loaded": Out(1), "latch": In(1), "drop": In(1), "latching": Out(1),
             "ser": Out(1), "srclk": Out(1), "rclk": Out(1), "srclr_n": Out(1), "oe_n": Out(1, init=1)})
 
     def elaborate(self, platform):
@@ -88,6 +90,8 @@ class Chain(wiring.Component):
                 m.next = "Loaded"
             with m.State("Loaded"):
                 m.d.comb += [self.loaded.eq(1), self.latching.eq(self.latch)]
+                with m.If(self.drop):
+                    m.next = "Wait for a word"
                 with m.If(self.latch):
                     m.d.sync += [self.rclk.eq(1), timer.eq(board.latch_ticks - 1)]
                     m.next = "Latch"

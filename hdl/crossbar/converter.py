@@ -9,7 +9,11 @@ from rmdlora.golden.spec.refusal import need_integer
 __all__ = ["Converter"]
 
 CODE_BITS = 14
-FIRST_RISE = 7      # rise of DCLOCK that finds the highest bit on DOUT (SBAS172A p9: sample, null, then 14 bits)
+# rises of DCLOCK, and what they find on DOUT (SBAS172A p9): high impedance while the part samples, which the pins'
+# pull-ups make a one; the null bit; 14 bits, highest first; two zeros
+IDLE_RISE = 4
+NULL_RISE = 6
+FIRST_RISE = 7
 ZERO_RISES = (21, 22)
 SYNCHRONISER = 2    # clocks behind the pins
 
@@ -19,7 +23,8 @@ class Converter(wiring.Component):
 
     A conversion takes ``conversion_ticks`` clocks: DCLOCK starts low with the fall of CS_n, ``adc_clocks`` periods with
     CS_n low, ``adc_idle_clocks`` with it high. Another may follow at once. Codes are taken half a period after the fall
-    that sends them, two clocks later for the synchroniser; bits 21 and 22 must be zeros.
+    that sends them, two clocks later for the synchroniser. Every line must be high while its part samples, and low in
+    the null bit and in bits 21 and 22: so a line stuck at either level is noticed, and a part that does not convert.
 
     Parameters
     ----------
@@ -38,10 +43,12 @@ class Converter(wiring.Component):
     trigger : Out(1)
         So may a DAC whose frame starts now (CS falls in the next clock): that much earlier than ``held``.
     done : Out(1)
-        Pulse: ``codes`` and ``framing`` are those of this conversion, until the next one's first bit.
+        Pulse: ``codes``, ``framing`` and ``over`` are those of this conversion, until the next one's first bit.
     codes : Out(array of ``parts`` signed 14-bit codes)
     framing : Out(1)
-        A framing zero was not zero.
+        A line was not as it must be where no code is on it.
+    over : Out(1)
+        A code is at an end of its range.
     dclock, cs_n, dout
         The pins.
     """
@@ -52,7 +59,7 @@ class Converter(wiring.Component):
         self._board = board
         super().__init__({
             "start": In(1), "ready": Out(1, init=1), "trigger": Out(1), "held": Out(1), "done": Out(1),
-            "codes": Out(data.ArrayLayout(signed(CODE_BITS), parts)), "framing": Out(1),
+            "codes": Out(data.ArrayLayout(signed(CODE_BITS), parts)), "framing": Out(1), "over": Out(1),
             "dclock": Out(1), "cs_n": Out(1, init=1), "dout": In(parts)})
 
     def elaborate(self, platform):
@@ -85,12 +92,16 @@ class Converter(wiring.Component):
             self.trigger.eq(~running | (elapsed >= max(0, board.hold_ticks - board.update_ticks - 1))),
             self.held.eq(~running | (elapsed >= board.hold_ticks - 1)),
         ]
+        ends = (-1 << CODE_BITS - 1, (1 << CODE_BITS - 1) - 1)
+        m.d.comb += self.over.eq(Cat(code == end for code in self.codes for end in ends).any())
         rise = half[1:]     # periods completed: this is rise number ``rise + 1``
         m.d.sync += self.done.eq(0)
         with m.If(running & half[0] & (tick == SYNCHRONISER)):
             with m.If((rise >= FIRST_RISE - 1) & (rise < FIRST_RISE - 1 + CODE_BITS)):
                 m.d.sync += [code.eq(Cat(bit, code)) for code, bit in zip(self.codes, dout, strict=True)]
-            for zero in ZERO_RISES:
+            with m.If((rise == IDLE_RISE - 1) & ~dout.all()):
+                m.d.sync += self.framing.eq(1)
+            for zero in (NULL_RISE, *ZERO_RISES):
                 with m.If((rise == zero - 1) & dout.any()):
                     m.d.sync += self.framing.eq(1)
             with m.If(rise == ZERO_RISES[-1] - 1):

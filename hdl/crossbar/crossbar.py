@@ -1,6 +1,6 @@
 """The crossbar peripheral sequencer, connected."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from rmdlora.golden.spec.registers import ADDRESS_BITS, Fault
@@ -37,8 +37,12 @@ class Crossbar(wiring.Component):
     N reads of one full tile take ``rows * frame_ticks + update_ticks + dac_settle_ticks + tia_settle_ticks +
     N * positions * conversion_ticks`` clocks and five, from the clock that accepts the command, `x` being there.
 
-    An ADC whose framing zeros are not zero pulses `Fault.FRAMING`; the read goes on. A job (`Programmer`) and a command
-    wait for each other; during a job nothing of a read moves.
+    An ADC whose framing bits are wrong (`Converter`) ends the command, or breaks off the job, with `Fault.FRAMING`.
+    A command that ends so, or that is abandoned, gives no more of `c`; the conversion, the frame and the switches on
+    their way come to their end, then ``busy`` falls, `x` and `c` that are left are forgotten, and the next command
+    starts over.
+
+    A job (`Programmer`) and a command wait for each other; during a job nothing of a read moves.
 
     Parameters
     ----------
@@ -55,14 +59,20 @@ class Crossbar(wiring.Component):
     c : Out(stream of beats of ``formats.sum`` bits)
         Both as in golden/spec/geometry.py; elements of `c` past the layer's or the vectors' end are 0.
     pins : Out(`BoardPins`)
+    abandon : In(1)
+        Give up the command that runs, if one does.
     busy : Out(1)
-        From the clock after a command is accepted to that in which its last beat of `c` is.
+        From the clock after a command is accepted to that in which its last beat of `c` is, or all is at rest again.
+    waits : Out(1)
+        It waits for `x`, or for `c` to be taken; it may do other things meanwhile. converted : Out(1)
+        A conversion has ended, in this clock.
     ready, failed : Out(1)
         Start-up has ended well, or badly; neither while it runs.
     fault : Out(8)
         A `Fault` code for one clock, otherwise 0.
-    conversions, tile_reads, frames, verifies, given_up : Out(32)
-        ADC conversion cycles, tiles read, DAC frames sent (start-up's too), cells read alone, cells given up.
+    conversions, tile_reads, frames, verifies, given_up, saturated : Out(32)
+        ADC conversion cycles, tiles read, DAC frames sent (start-up's too), cells read alone, cells given up,
+        conversions with a code at an end of its range.
     clear : In(1)
         Those to 0.
     pulses : Out(32), shown : In(16), tile_pulses : Out(32)
@@ -82,7 +92,8 @@ class Crossbar(wiring.Component):
             "job": In(stream.Signature(Job)), "job_done": Out(1), "cells": In(AccessPort(ADDRESS_BITS)),
             "busy": Out(1), "ready": Out(1), "failed": Out(1), "fault": Out(8), "clear": In(1),
             "conversions": Out(32), "tile_reads": Out(32), "frames": Out(32), "pulses": Out(32),
-            "verifies": Out(32), "given_up": Out(32), "shown": In(16), "tile_pulses": Out(32)})
+            "verifies": Out(32), "given_up": Out(32), "saturated": Out(32), "shown": In(16), "tile_pulses": Out(32),
+            "abandon": In(1), "waits": Out(1), "converted": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -90,28 +101,37 @@ class Crossbar(wiring.Component):
         parts = board.dacs(configuration.geometry.tile_rows) + 1
         m.submodules.start = start = StartUp(parts, board)
         m.submodules.sender = sender = FrameSender(parts, board)
-        m.submodules.buffer = buffer = InputBuffer(configuration)
-        m.submodules.loader = loader = SliceLoader(configuration)
-        m.submodules.walk = walk = Walk(configuration)
+        halt, forget = Signal(), Signal()       # a command is being given up; all is at rest
+        buffer, loader, walk, sums = (part(configuration) for part in (InputBuffer, SliceLoader, Walk, Sums))
+        for name, part in (("buffer", buffer), ("loader", loader), ("walk", walk), ("sums", sums)):
+            m.submodules[name] = ResetInserter(forget)(part)
         m.submodules.lines = lines = Lines(configuration)
         m.submodules.adc_switch = adc_switch = Switch(board.positions, board)
         m.submodules.converter = converter = Converter(board.adcs(configuration.geometry.tile_columns), board)
         m.submodules.sequence = sequence = ReadSequence(configuration)
-        m.submodules.sums = sums = Sums(configuration)
         m.submodules.programmer = programmer = Programmer(configuration)
         m.submodules.cells = cells = CellMap(configuration)
         m.submodules.pulse_counters = pulse_counters = PulseCounters(configuration)
 
         # commands
         begin, command = Signal(), Signal(Command)
-        m.d.comb += [self.command.ready.eq(~self.busy & ~programmer.active),
+        halting, framing = Signal(), Signal()
+        m.d.comb += [self.command.ready.eq(~self.busy & ~halting & ~programmer.active),
                      begin.eq(self.command.valid & self.command.ready & start.ready),
                      self.ready.eq(start.ready), self.failed.eq(start.failed)]
         current = Command(Mux(begin, self.command.payload.as_value(), command.as_value()))
         m.d.sync += command.eq(current)
-        m.d.sync += self.busy.eq(begin | (self.busy & ~sums.finished))
+        m.d.sync += self.busy.eq(begin | (((self.busy & ~sums.finished) | halting) & ~forget))
         m.d.sync += self.fault.eq(Mux(self.command.valid & self.command.ready & ~start.ready, Fault.BOARD,
-                                      Mux(converter.done & converter.framing, Fault.FRAMING, programmer.fault)))
+                                      Mux(framing, Fault.FRAMING, programmer.fault)))
+        m.d.comb += [
+            framing.eq(converter.done & converter.framing & ~programmer.active & ~halting),
+            halt.eq((self.busy & (self.abandon | framing)) | halting), lines.halt.eq(halt), sequence.halt.eq(halt),
+            forget.eq(halting & converter.ready & sender.frames.ready & lines.resting & sequence.resting
+                      & adc_switch.settled),
+            self.waits.eq((buffer.x.ready & ~buffer.x.valid) | (sums.c.valid & ~sums.c.ready)),
+            self.converted.eq(converter.done)]
+        m.d.sync += halting.eq(halt & ~forget)
         for part in (buffer, loader, walk, sums):
             m.d.comb += [part.begin.eq(begin), part.command.eq(current)]
 
@@ -119,7 +139,8 @@ class Crossbar(wiring.Component):
         connect(m, flipped(self.x), buffer.x)
         m.d.comb += [buffer.group.eq(loader.group), buffer.release.eq(loader.release),
                      loader.available.eq(buffer.available), loader.beat.eq(buffer.beat)]
-        sources = ((start, ~start.ready), (programmer, programmer.active), (loader, start.ready & ~programmer.active))
+        sources = ((start, ~start.ready), (programmer, programmer.active),
+                   (loader, start.ready & ~programmer.active & ~halt))
         for source, sends in sources:
             m.d.comb += source.frames.ready.eq(sender.frames.ready & sends)
             with m.If(sends):
@@ -146,7 +167,7 @@ class Crossbar(wiring.Component):
             sequence.free.eq(sums.free), sums.open_block.eq(sequence.open_block), sequence.idle.eq(sums.idle)]
 
         # codes, to the sums
-        m.d.comb += [sums.take.eq(converter.done & ~programmer.active), sums.codes.eq(converter.codes),
+        m.d.comb += [sums.take.eq(converter.done & ~programmer.active & ~halt), sums.codes.eq(converter.codes),
                      sums.conversion.eq(sequence.conversion)]
         connect(m, sums.c, flipped(self.c))
 
@@ -155,7 +176,8 @@ class Crossbar(wiring.Component):
         connect(m, flipped(self.cells), cells.access)
         connect(m, programmer.cell, lines.cell)
         m.d.comb += [
-            programmer.permit.eq(start.ready & ~self.busy & ~self.command.valid),
+            programmer.permit.eq(start.ready & ~self.busy & ~halting & ~self.command.valid),
+            programmer.framing.eq(converter.framing),
             self.job_done.eq(programmer.finished),
             cells.cell.eq(programmer.index), programmer.target.eq(cells.target), cells.result.eq(programmer.result),
             cells.store.eq(programmer.store), programmer.ended.eq(sender.ended),
@@ -169,7 +191,8 @@ class Crossbar(wiring.Component):
         # counters
         counts = ((self.conversions, converter.done), (self.frames, sender.frames.valid & sender.frames.ready),
                   (self.tile_reads, sums.take & sequence.conversion.closes),
-                  (self.verifies, programmer.verified), (self.given_up, programmer.given_up))
+                  (self.verifies, programmer.verified), (self.given_up, programmer.given_up),
+                  (self.saturated, converter.done & converter.over))
         for count, event in counts:
             m.d.sync += count.eq(Mux(self.clear, 0, count + event))
 

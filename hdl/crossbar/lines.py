@@ -54,6 +54,8 @@ class Lines(wiring.Component):
     steps : In(stream of `step_layout`)
     staged : Out(stream of `step_layout`)
         The same reads, each valid once its pattern waits in the chains. Taking one changes the lines.
+    halt : In(1), resting : Out(1)
+        Stage nothing, and forget the pattern that waits in the chains; it has been forgotten, and all is connected.
     cell : In(`CellPort`)
         May become ``owned`` only between commands.
     clear : Out(1)
@@ -72,7 +74,7 @@ class Lines(wiring.Component):
         high = ("oe_n", "mux_inh")
         super().__init__({
             "connect": In(1), "cell": In(CellPort(configuration.geometry)), "steps": In(steps), "staged": Out(steps),
-            "clear": Out(1), "settled": Out(1),
+            "clear": Out(1), "settled": Out(1), "halt": In(1), "resting": Out(1),
             **{f"{line}_{pin}": Out(1, init=pin in high) for line in CHAINS for pin in self.PINS}})
 
     def elaborate(self, platform):
@@ -123,6 +125,8 @@ class Lines(wiring.Component):
             with m.State("Wait for a read"):
                 with m.If(cell.owned & cell.load):
                     m.next = "Shift a cell"
+                with m.Elif(self.halt):
+                    m.d.comb += self.resting.eq(self.settled)
                 with m.Elif(self.steps.valid & same):
                     m.next = "Ready"
                 with m.Elif(self.steps.valid):
@@ -149,7 +153,10 @@ class Lines(wiring.Component):
                     m.next = "Ready"
             with m.State("Ready"):
                 m.d.comb += self.staged.valid.eq(1)
-                with m.If(self.staged.ready):
+                with m.If(self.halt):
+                    m.d.comb += [chain.drop.eq(1) for chain in chains.values()]
+                    m.next = "Wait for a read"
+                with m.Elif(self.staged.ready):
                     m.next = "Wait for a read"
                     with m.If(~same):
                         m.d.comb += [switch.change.eq(1) for switch in moving]

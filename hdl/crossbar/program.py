@@ -33,7 +33,8 @@ class Programmer(wiring.Component):
 
     A pulse kind it may use that is narrower than `Board.shortest_pulse_ticks` ends the job at once with `Fault.PULSE`,
     unless the analyser makes the pulses. An analyser that does not follow a trigger within `Board.analyser_ticks`
-    ends it with `Fault.ANALYSER`, its cell given up, the board as after any other job.
+    ends it with `Fault.ANALYSER`, and a verify whose framing bits are wrong with `Fault.FRAMING`: the cell given up,
+    the cells behind it as they were, the board as after any other job.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class Programmer(wiring.Component):
     cell : Out(`CellPort`)
     frames : Out(stream of `frame_layout`), ended : In(1)
         As of `FrameSender`.
-    start : Out(1), adc_ready, done : In(1), codes : In(array of codes)
+    start : Out(1), adc_ready, done, framing : In(1), codes : In(array of codes)
         As of `Converter`.
     change, position : Out, switch_settled : In(1), home : In(2)
         As of the ADCs' `Switch`; ``home`` is where it was found and is left.
@@ -74,7 +75,7 @@ class Programmer(wiring.Component):
             "index": Out(range(geometry.tile_rows * geometry.tile_columns)), "target": In(Target),
             "result": Out(Result), "store": Out(1), "cell": Out(CellPort(geometry)),
             "frames": Out(stream.Signature(frame_layout(self._parts))), "ended": In(1),
-            "start": Out(1), "adc_ready": In(1), "done": In(1),
+            "start": Out(1), "adc_ready": In(1), "done": In(1), "framing": In(1),
             "codes": In(data.ArrayLayout(signed(CODE_BITS), self._adcs)),
             "change": Out(1), "position": Out(2), "switch_settled": In(1), "home": In(2),
             "pulsed": Out(1), "verified": Out(1), "given_up": Out(1), "fault": Out(8),
@@ -204,6 +205,11 @@ class Programmer(wiring.Component):
                 m.d.comb += self.verified.eq(1)
                 m.d.sync += code.eq(self.codes[adc])
                 m.next = "Compare"
+                with m.If(self.framing):
+                    m.d.comb += [self.fault.eq(Fault.FRAMING), self.given_up.eq(1)]
+                    m.d.sync += ending.eq(1)
+                    conclude(CellStatus.GIVEN_UP)
+                    m.next = "Clear the lines"
             with m.State("Compare"):
                 m.d.sync += [below.eq(code < low), above.eq((code > high) & ~job.forming)]
                 m.next = "Judge the code"

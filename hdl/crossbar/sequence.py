@@ -38,6 +38,8 @@ class ReadSequence(wiring.Component):
         The one in flight, stable until the next ``start``.
     change : Out(1), position : Out(2), switch_settled : In(1)
         As of the ADCs' `Switch`, which must be at position 0 before the first read.
+    halt : In(1), resting : Out(1)
+        Take nothing and start nothing, and forget the read that was taken; it has been forgotten, and the ADCs hold.
     """
 
     def __init__(self, configuration):
@@ -48,7 +50,7 @@ class ReadSequence(wiring.Component):
             "free": In(1), "open_block": Out(1), "idle": In(1),
             "held": In(1), "may_trigger": In(1), "adc_ready": In(1), "start": Out(1),
             "conversion": Out(conversion_layout(configuration)),
-            "change": Out(1), "position": Out(2), "switch_settled": In(1)})
+            "change": Out(1), "position": Out(2), "switch_settled": In(1), "halt": In(1), "resting": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -58,7 +60,7 @@ class ReadSequence(wiring.Component):
 
         triggered = Signal()    # the staged read's slice has been applied ahead of the read
         may_take = Signal()
-        m.d.comb += may_take.eq(self.staged.valid & (self.free | ~staged.opens_block)
+        m.d.comb += may_take.eq(~self.halt & self.staged.valid & (self.free | ~staged.opens_block)
                                 & (self.loaded | triggered | ~staged.opens_slice))
         calm = Signal()
         timer = Signal(range(max(2, board.tia_settle_ticks)))
@@ -70,13 +72,17 @@ class ReadSequence(wiring.Component):
             m.next = "Settle"
 
         with m.FSM():
-            with m.State("Take a read"), m.If(may_take):
-                m.d.comb += [self.staged.ready.eq(1), self.open_block.eq(staged.opens_block),
-                             self.trigger.eq(staged.opens_slice & ~triggered)]
-                m.d.sync += [step.eq(staged), triggered.eq(0)]
-                move_to(first)
+            with m.State("Take a read"):
+                m.d.comb += self.resting.eq(1)
+                with m.If(may_take):
+                    m.d.comb += [self.staged.ready.eq(1), self.open_block.eq(staged.opens_block),
+                                 self.trigger.eq(staged.opens_slice & ~triggered)]
+                    m.d.sync += [step.eq(staged), triggered.eq(0)]
+                    move_to(first)
             with m.State("Settle"):
-                with m.If(~calm):
+                with m.If(self.halt):
+                    m.next = "Take a read"
+                with m.Elif(~calm):
                     m.d.sync += timer.eq(board.tia_settle_ticks - 1)
                 with m.Elif(timer != 0):
                     m.d.sync += timer.eq(timer - 1)
@@ -91,10 +97,12 @@ class ReadSequence(wiring.Component):
                     m.d.comb += self.trigger.eq(1)
                     m.d.sync += triggered.eq(1)
                 with m.If(self.held):
-                    with m.If(is_last):
+                    with m.If(is_last | self.halt):
                         m.next = "Take a read"
                     with m.Else():
                         move_to(following)
+        with m.If(self.halt):
+            m.d.sync += triggered.eq(0)
         return m
 
     def order(self, m, step):

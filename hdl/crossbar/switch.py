@@ -1,6 +1,6 @@
 """A group of CD4051B that share their mode and their inhibit."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.refusal import need_integer
@@ -11,7 +11,8 @@ __all__ = ["Switch"]
 class Switch(wiring.Component):
     """Changes what a group of CD4051B connects: INH high, wait, change, INH low, wait.
 
-    Nothing else moves A and B or lowers INH, and after reset INH stays high until the first ``change``. ``positions``
+    Nothing else moves A and B or lowers INH, and after reset INH stays high until the first ``change``; A and B stay as
+    they were, since the parts go on conducting for a while. ``positions``
     is the number of positions there are: address bits that none of them needs are constants, so a position above is
     never driven, whatever happens inside.
 
@@ -55,6 +56,8 @@ class Switch(wiring.Component):
         m = Module()
         board = self._board
         timer = Signal(range(max(board.inhibit_ticks, board.connect_ticks)))
+        address = Signal(2, reset_less=True)
+        m.d.comb += Cat(self.a, self.b).eq(address)
         with m.If(timer != 0):
             m.d.sync += timer.eq(timer - 1)
 
@@ -65,9 +68,9 @@ class Switch(wiring.Component):
             with m.State("Inhibit"), m.If(timer == 0):
                 m.d.comb += self.apply.eq(1)
                 if self._positions > 1:
-                    m.d.sync += self.a.eq(self.position[0])
+                    m.d.sync += address[0].eq(self.position[0])
                 if self._positions > 2:
-                    m.d.sync += self.b.eq(self.position[1])
+                    m.d.sync += address[1].eq(self.position[1])
                 m.next = "Change"
             with m.State("Change"):
                 m.d.comb += self.opened.eq(1)
