@@ -60,8 +60,8 @@ examples:
 
 GENERATE_ABOUT = """\
 Write what an engineer takes from a configuration: the Verilog (rmdlora.v), its interface (rmdlora.json, which lists the
-other files too), and the registers as C header, CMSIS-SVD, Markdown and HTML. The same configuration gives the same
-bytes; a file that stands already is left alone."""
+other files too), the registers as C header, CMSIS-SVD, Markdown and HTML, and what Vivado needs: IP packaging, the
+ZC706 system and its pins. The same configuration gives the same bytes; a file that stands already is left alone."""
 
 
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
@@ -123,10 +123,12 @@ def build_parser(words):
 def run_generate(arguments):
     """`rmdlora generate`."""
     configuration = load_configuration(arguments.config)
-    from rmdlora.gen.generate import generate
+    from rmdlora.gen.generate import generate, left_out
 
     for path in generate(configuration, arguments.out or os.path.join("build", configuration.name)):
         print(f"{path}: {path.stat().st_size:,} bytes")
+    for name, reason in left_out(configuration).items():
+        print(f"{name}: none, since {reason}")
     return AGREED
 
 

@@ -19,7 +19,18 @@ from .registers import RegisterBank
 from .slots import SlotTable
 from .windows import Windows
 
-__all__ = ["Chip"]
+__all__ = ["Chip", "chip_members"]
+
+
+def chip_members(configuration):
+    """The members of a configuration's `Chip`, for whoever needs its ports and not the chip."""
+    axis = {}
+    for name, key in STREAMS.items():
+        container = container_bits(getattr(configuration.formats, key))
+        flow = In if name.startswith("s_") else Out
+        axis[name] = flow(AxiStream(configuration.lora.beat_elements * container))
+    return {"s_axil": In(AxiLite(ADDRESS_BITS)), **axis, "irq": Out(1), "running": Out(1),
+            **BoardPins(configuration).members}
 
 
 class Chip(wiring.Component):
@@ -47,13 +58,7 @@ class Chip(wiring.Component):
     def __init__(self, configuration):
         self.configuration = configuration
         self.pins = BoardPins(configuration)
-        axis = {}
-        for name, key in STREAMS.items():
-            container = container_bits(getattr(configuration.formats, key))
-            flow = In if name.startswith("s_") else Out
-            axis[name] = flow(AxiStream(configuration.lora.beat_elements * container))
-        super().__init__({"s_axil": In(AxiLite(ADDRESS_BITS)), **axis, "irq": Out(1), "running": Out(1),
-                          **self.pins.members})
+        super().__init__(chip_members(configuration))
 
     def elaborate(self, platform):
         m = Module()
