@@ -5,6 +5,7 @@ the simulated board (cosim/native/array.cpp), which gives the same codes.
 """
 
 import ctypes
+import dataclasses
 import functools
 import math
 import pathlib
@@ -14,10 +15,12 @@ from rmdlora.golden.mapping import map_weights
 from rmdlora.golden.native import compile_library
 from rmdlora.golden.spec.noise import NORMAL_SHIFT, READ_ROW
 from rmdlora.golden.spec.normal_table import TABLE
-from rmdlora.golden.spec.pulses import PULSE_MODELS
+from rmdlora.golden.spec.pulses import PULSE_MODELS, WHOLE, worn_range
 from rmdlora.golden.spec.refusal import RefusedType, RefusedValue, need_integer
 
+from .cells import draw_cells
 from .device import QUANTILES, DeviceModel, normal
+from .history import History
 
 __all__ = ["Array", "combine_codes"]
 
@@ -41,7 +44,9 @@ class Array:
     preset : `golden.spec.presets.Preset`, optional
         By default the one ``configuration.device`` names.
     pulses : `golden.spec.pulses.PulseModel`, optional
-        What a programming pulse does; likewise.
+        What a programming pulse does; likewise, with the configuration's endurance.
+    stuck : float (arrays, rows, columns), optional
+        Conductances in uS of stuck cells, NaN elsewhere; by default as the configuration says.
 
     Attributes
     ----------
@@ -53,10 +58,13 @@ class Array:
     cycles : uint32 (arrays,)
         Programming cycles of each tile so far.
     pulses : uint32 (arrays, rows, columns)
-        Pulses each cell had at the pins of the board, or from the twin of the programming loop (`programmer`).
+        Pulses each cell had: at the pins of the board, from the twin of the programming loop (`programmer`), and one
+        for every cycle of `program`. They use up the endurance (`used_endurance`).
+    cells : `cells.Cells`
+        What each cell is: its range, its strength, whether it is stuck.
     """
 
-    def __init__(self, configuration, arrays=None, preset=None, pulses=None):
+    def __init__(self, configuration, arrays=None, preset=None, pulses=None, stuck=None):
         crossbar, geometry, device = configuration.crossbar, configuration.geometry, configuration.device
         self.configuration = configuration
         self.device = DeviceModel(device, preset)
@@ -78,9 +86,15 @@ class Array:
         self.events = np.zeros(count, dtype=np.uint32)
         self.cycles = np.zeros(count, dtype=np.uint32)
         self.pulses = np.zeros((count, self.rows, self.columns), dtype=np.uint32)
-        self.pulse_model = PULSE_MODELS[device.preset] if pulses is None else pulses
+        self.pulse_model = dataclasses.replace(
+            PULSE_MODELS[device.preset], endurance=device.endurance,
+            narrowing=round(device.narrowing * WHOLE)) if pulses is None else pulses
         tables = self.pulse_model.tables
         self.pulse_tables = None if tables is None else np.array(tables, dtype=np.int32)
+        self.cells = draw_cells(configuration, self.preset, self.pulse_model, self.conductances.shape, stuck)
+        self.history = History(self) if self.preset.retention or self.preset.on_resistance_ohm else None
+        if self.cells.stuck is not None:
+            self.conductances[self.cells.stuck] = self.cells.high[self.cells.stuck]
 
     def _variance_bound(self, conductance, volt):
         sigma = conductance * self.preset.read + 65535 >> 16
@@ -98,17 +112,56 @@ class Array:
             raise RefusedType(f"targets must be integers, not {targets.dtype}")
         if targets.shape != (len(tiles), self.rows, self.columns):
             raise RefusedValue(f"targets must be of shape {(len(tiles), self.rows, self.columns)}, not {targets.shape}")
-        lsb = self.configuration.device.g_lsb_us
-        if self.preset.program_us == self.preset.program_relative == self.preset.on_resistance_ohm == 0:
+        lsb, model, cells = self.configuration.device.g_lsb_us, self.pulse_model, self.cells
+        if self.exact:
             self.conductances[tiles] = targets
             cycles = np.ones(targets.shape, dtype=np.int64)
         else:
+            low, high = 0.0, np.inf
+            if cells.high is not None or model.narrowing:
+                ends = (np.broadcast_to(end, self.conductances.shape)[tiles].astype(np.int64) for end in (
+                    0 if cells.low is None else cells.low, model.ceiling if cells.high is None else cells.high))
+                before = np.minimum(self.pulses[tiles], model.endurance or 0).astype(np.int64)
+                low, high = (end * lsb for end in worn_range(model, *ends, before))
             reached, cycles = self.device.program(targets * lsb, self.configuration.device.seed, tiles,
-                                                  self.cycles[tiles])
-            load = 1 + self.preset.on_resistance_ohm * 1e-6 * reached.sum(axis=2, keepdims=True)
-            self.conductances[tiles] = np.rint(reached / load / lsb)
+                                                  self.cycles[tiles], low, high)
+            if model.endurance:
+                worn = self.pulses[tiles] >= model.endurance
+                stand = self.conductances[tiles] * lsb if self.history is None else self.history.start_us[tiles]
+                reached[worn], cycles[worn] = stand[worn], self.preset.cycles
+            if self.history is None:
+                self.conductances[tiles] = np.rint(reached / lsb)
+        self.pulses[tiles] += cycles.astype(np.uint32)
+        if self.history is not None:
+            self.history.program(tiles, reached)
         self.cycles[tiles] += cycles.max(axis=(1, 2)).astype(np.uint32)
         return cycles
+
+    @property
+    def exact(self):
+        """Whether `program` leaves every cell where it is told to, for ever."""
+        preset, model = self.preset, self.pulse_model
+        return not (preset.program_us or preset.program_relative or self.history is not None or model.narrowing
+                    or self.cells.high is not None or self.pulses.max(initial=0) >= (model.endurance or COUNTED))
+
+    def settle(self, seconds=0.0, temperature_c=None):
+        """Let ``seconds`` pass at ``temperature_c`` degC (default: the configuration's) over all cells.
+
+        What has been programmed at the pins since the last call begins its life here: until then a read sees those
+        cells as a verify does, without what the row's other cells take of the voltage. Refused where the preset knows
+        nothing of such a time.
+        """
+        device = self.configuration.device
+        if not 0 <= seconds <= self.preset.holds_s:
+            raise RefusedValue(f"seconds must be 0..{self.preset.holds_s:g} for preset {device.preset}, "
+                               f"not {seconds:g}")
+        if self.history is not None:
+            self.history.pass_time(seconds, device.temperature_c if temperature_c is None else temperature_c)
+
+    @property
+    def used_endurance(self):
+        """Share of its endurance that each cell has used: float64 (arrays, rows, columns); 0 where it is endless."""
+        return self.pulses / self.pulse_model.endurance if self.pulse_model.endurance else np.zeros(self.pulses.shape)
 
     def load(self, weights, tile=0):
         """Program a layer's ``weights`` (d, k) into the tiles from ``tile`` on; `program`'s answer."""

@@ -67,12 +67,13 @@ class Placement:
 class Board:
     """An array and the layers in it.
 
-    Parameters: ``configuration``; ``arrays``, ``preset`` and ``pulses`` as of `array.Array`. ``array`` is the `Array`.
+    Parameters: ``configuration``; ``arrays``, ``preset``, ``pulses`` and ``stuck`` as of `array.Array`. ``array`` is
+    the `Array`.
     """
 
-    def __init__(self, configuration, arrays=None, preset=None, pulses=None):
+    def __init__(self, configuration, arrays=None, preset=None, pulses=None, stuck=None):
         self.configuration = configuration
-        self.array = Array(configuration, arrays, preset, pulses)
+        self.array = Array(configuration, arrays, preset, pulses, stuck)
 
     def place(self, inputs, outputs, tile=0):
         """The `Placement` of a layer; refuses one that reaches past the last array."""
@@ -129,12 +130,14 @@ class Board:
         """The fields of `ArrayConfig` that tell what a pulse does; none of it for a device without such a model."""
         array, model = self.array, self.array.pulse_model
         if model is None:
-            return (None, None, 0, 1, 0, (0, 0), 0, 0, 0, 0, 0, 0)
+            return (None, None, 0, 1, 0, (0, 0), *[0] * 7, None, None, None)
         tables = array.pulse_tables
         shape = (1, 1, 2) if tables is None else tables.shape
         return (array.pulses.ctypes.data, None if tables is None else tables.ctypes.data, shape[1], model.pitch,
                 shape[2], (model.set_threshold, model.reset_threshold), model.gate_threshold, model.gain, model.shift,
-                model.spread, model.ceiling, model.endurance)
+                model.spread, model.ceiling, model.endurance, model.narrowing,
+                *(None if part is None else part.ctypes.data
+                  for part in (array.cells.low, array.cells.high, array.cells.strength)))
 
 
 class ArrayConfig(ctypes.Structure):
@@ -148,7 +151,8 @@ class ArrayConfig(ctypes.Structure):
                 ("pulses", ctypes.c_void_p), ("tables", ctypes.c_void_p),
                 *((name, ctypes.c_int32) for name in ("points", "pitch", "quantiles")),
                 ("threshold", ctypes.c_int32 * 2), *((name, ctypes.c_int32) for name in (
-                    "gate_threshold", "gain", "shift_pulse", "spread", "ceiling", "endurance"))]
+                    "gate_threshold", "gain", "shift_pulse", "spread", "ceiling", "endurance", "narrowing")),
+                *((name, ctypes.c_void_p) for name in ("low", "high", "strength"))]
 
 
 def conversions(library):

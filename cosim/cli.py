@@ -67,6 +67,7 @@ ZC706 system and its pins. The same configuration gives the same bytes; a file t
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
 # imported when the command is the one asked for
 APART = {"bench": ("run_bench", "measure what the design reaches"),
+         "fit": ("run_fit", "the device presets again from the measured data"),
          "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle"),
          "tasks": ("run_tasks", "a whole task: learn on the array, unlearn and learn anew by adapters")}
 

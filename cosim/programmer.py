@@ -93,6 +93,9 @@ def strike_cell(array, tile, row, column, volt, gate, ticks):
     cell = (tile, row, column)
     before = int(array.pulses[cell])
     array.pulses[cell] += np.uint32(1)
+    own = {name: int(part[cell]) for name in ("low", "high", "strength")
+           if (part := getattr(array.cells, name)) is not None}
     array.conductances[cell] = pulsed(
         array.pulse_model, int(array.conductances[cell]), volt, gate, ticks, before,
-        lambda: philox4x32((before, int(row), int(column), PULSE_WORD), (array.configuration.device.seed, int(tile))))
+        lambda: philox4x32((before, int(row), int(column), PULSE_WORD), (array.configuration.device.seed, int(tile))),
+        **own)

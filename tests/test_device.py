@@ -1,18 +1,14 @@
 """The device model: its random numbers, where programming lands, and its fit to measured data."""
 
 import dataclasses
-import os
-import pathlib
 
 import numpy as np
 import pytest
-from rmdlora.cosim.device import DeviceModel, fit_taox, normal, philox4x32
+from rmdlora.cosim.device import DeviceModel, normal, philox4x32
 from rmdlora.golden.spec import noise
 from rmdlora.golden.spec.crossbar import Device
 from rmdlora.golden.spec.presets import PRESETS
 from rmdlora.golden.spec.refusal import RefusedValue
-
-DATA = pathlib.Path(os.environ.get("RMDLORA_DATA", pathlib.Path(__file__).parents[1] / "../shared/data"))
 
 
 def test_numpys_philox_is_the_specifications_block_for_block():
@@ -79,11 +75,3 @@ def test_levels_span_the_window():
 def test_something_else_than_a_preset_is_refused():
     with pytest.raises(RefusedValue, match="preset must be a Preset, not 'taox'"):
         DeviceModel(Device(), "taox")
-
-
-@pytest.mark.skipif(not (DATA / "rram_taox.npz").is_file(), reason="rram_taox.npz is not in RMDLORA_DATA")
-def test_the_committed_numbers_of_taox_are_what_the_data_gives():
-    fit, preset = fit_taox(DATA / "rram_taox.npz"), PRESETS["taox"]
-    assert fit.program_us == pytest.approx(preset.program_us, abs=0.005)
-    assert fit.program_relative == pytest.approx(preset.program_relative, abs=0.0005)
-    assert fit.read == preset.read

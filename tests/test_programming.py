@@ -21,11 +21,11 @@ def lane():
     return NativeLane(load_configuration("tiny"), board=True)
 
 
-def set_up(lane, preset):
-    """``(driver, board, twin)`` on a fresh array of the preset."""
+def set_up(lane, preset, **device):
+    """``(driver, array, twin)`` on a fresh array of the preset."""
     configuration = lane.configuration
     configuration = dataclasses.replace(
-        configuration, device=dataclasses.replace(configuration.device, preset=preset, seed=7))
+        configuration, device=dataclasses.replace(configuration.device, preset=preset, seed=7, **device))
     board, twin = Board(configuration), Board(configuration)
     lane.reset()
     board.attach(lane.library)
@@ -64,6 +64,27 @@ def test_a_tile_programmed_at_the_pins_is_the_twins_cell_by_cell_and_breaks_no_r
     assert [driver.tile_pulses(tile) for tile in (4, 5)] == [tile_before[0], tile_before[1] + array.pulses.sum()]
     verified = np.abs(array.conductances[5] - targets)[status == CellStatus.VERIFIED]
     assert len(verified) and verified.max() <= 203      # 105 codes are 199.97 g_lsb; the ADC's noise beside
+    assert violations(lane.library) == (0, [])
+
+
+def test_stuck_cells_end_in_the_give_up_list_of_the_chip_and_worn_and_unlike_ones_where_the_twin_has_them(lane):
+    rough = {"stuck_low": 0.15, "stuck_high": 0.15, "limit_spread": 0.2, "strength_spread": 0.5, "narrowing": 0.3,
+             "endurance": 300}
+    driver, array, twin = set_up(lane, "ideal", **rough)
+    for cells in (array, twin):
+        cells.pulses[2] = 100       # it has seen use
+    codes = map_codes(np.full(array.conductances.shape[1:], 4500), lane.configuration)
+    skip = np.ones(codes.shape, dtype=bool)
+    skip[0, :10] = False
+    schedule = Schedule(limit=20)
+    pulses, status = driver.program_tile(2, codes, TWO_US, schedule, skip)
+    done = program_tile(twin, 2, codes, TWO_US, schedule, skip)
+    assert np.array_equal(pulses, done.pulses) and np.array_equal(status, done.status)
+    for name in ("conductances", "pulses", "events"):
+        assert np.array_equal(getattr(array, name), getattr(twin, name)), name
+    stuck = array.cells.stuck[2] & ~skip
+    assert stuck.sum() > 1 and np.array_equal(status == CellStatus.GIVEN_UP, stuck)
+    assert driver.counters()["given_up"] == stuck.sum() and (pulses[stuck] == 20).all()
     assert violations(lane.library) == (0, [])
 
 

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 from rmdlora.cosim.array import Array
-from rmdlora.cosim.device import fit_taox_pulses
+from rmdlora.cosim.fit import fit_taox_pulses
 from rmdlora.cosim.programmer import map_codes, program_tile
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.program import Amplitude, CellStatus, Schedule, pack_cell, verify_code
@@ -51,7 +51,7 @@ def test_the_measured_tables_are_in_order():
 
 @pytest.mark.skipif(not (DATA / "rram_taox.npz").is_file(), reason="rram_taox.npz is not in RMDLORA_DATA")
 def test_the_measured_tables_are_those_of_the_data():
-    assert fit_taox_pulses(DATA / "rram_taox.npz").tolist() == [[list(row) for row in table] for table in TABLES]
+    assert fit_taox_pulses(DATA).tolist() == [[list(row) for row in table] for table in TABLES]
 
 
 @pytest.mark.parametrize("tolerance_us, low, high", [(2, 20, 31), (1, 42, 62)])

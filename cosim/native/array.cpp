@@ -213,8 +213,15 @@ void rmd_array_pulse(int rows, int columns, int selected, int resetting, const u
             const uint32_t key[2] = {config.seed, uint32_t(selected)};
             uint32_t block[4];
             rmd_philox(counter, key, block);
-            const int64_t moved = conductance + pulse_change(volt <= 0, conductance, drive, ticks, block);
-            conductance = int32_t(moved < 0 ? 0 : moved > config.ceiling ? config.ceiling : moved);
+            int64_t change = pulse_change(volt <= 0, conductance, drive, ticks, block);
+            if (config.strength) change = round_shift(change * config.strength[cell], 16);
+            int64_t low = config.low ? config.low[cell] : 0, high = config.high ? config.high[cell] : config.ceiling;
+            if (config.narrowing && config.endurance) {
+                const int64_t loss = (high - low) * config.narrowing * before / (int64_t(config.endurance) << 17);
+                low += loss, high -= loss;
+            }
+            const int64_t moved = conductance + change;
+            conductance = int32_t(moved < low ? low : moved > high ? high : moved);
         }
     }
     if (struck > 1) rmd_violation("array", "cells under a pulse", 1, struck, tick);

@@ -25,7 +25,8 @@ struct rmd_config {
     const int32_t *tables;        // [2][points][quantiles] measured changes of SET and RESET, or null
     int32_t points, pitch, quantiles;   // of the tables; pitch: g_lsb between two points
     int32_t threshold[2];         // SET, RESET; in codes of the supplies' DAC, as the next
-    int32_t gate_threshold, gain, shift_pulse, spread, ceiling, endurance;
+    int32_t gate_threshold, gain, shift_pulse, spread, ceiling, endurance, narrowing;
+    const int32_t *low, *high, *strength;   // [arrays][rows][columns], or null where all cells are alike
 };
 
 // Takes a copy of ``config``; its pointers must stay valid. 0, or -1 where a field makes no sense (nothing changes).

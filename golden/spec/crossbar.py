@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from .presets import PRESETS
 from .refusal import RefusedValue, need_integer
 
 __all__ = ["Crossbar", "Device"]
@@ -56,10 +57,17 @@ class Crossbar:
 class Device:
     """The resistive memory: window, grain and preset.
 
-    ``preset``: ``ideal`` (exact, silent), ``taox`` (programming spread and read noise fitted to measured TaOx
-    devices) or ``paper`` (as many programming cycles as published, the spread inferred from them). Conductances
-    in uS; ``g_lsb_us`` is the unit of the integer conductances a read uses (10 nS). Window 10..80 uS: the paper's
-    Fig. 3a. ``seed``: of every random number of the array.
+    ``preset``: ``ideal`` (exact, silent), ``taox`` (fitted to measured TaOx devices), ``1t1r`` (fitted to a measured
+    1T1R array, drifts) or ``paper`` (as many programming cycles as published, the spread inferred from them).
+    Conductances in uS; ``g_lsb_us`` is the unit of the integer conductances a read uses (10 nS). Window 10..80 uS:
+    the paper's Fig. 3a. ``seed``: of every random number of the array.
+
+    ``age_s`` at ``temperature_c`` degC: time between programming and reading, for presets that know what it does.
+    ``stuck_low``, ``stuck_high``: shares of the cells, drawn by the seed, that stand at the lowest or highest
+    conductance for ever; ``stuck_map``: a CSV file that names cells (`cosim.cells.read_stuck`). ``limit_spread``,
+    ``strength_spread``: from cell to cell, as in `presets.Preset`; below 0: the preset's own. ``endurance``: pulses
+    after which a cell no longer moves (0: never; the paper's 30,000); ``narrowing``: share of its range that a cell has
+    lost by then, in proportion to its pulses (0: what is published and measured shows none).
     """
 
     preset: str = "ideal"
@@ -68,10 +76,20 @@ class Device:
     g_max_us: float = 80.0
     g_lsb_us: float = 0.01
     seed: int = 0
+    age_s: float = 0.0
+    temperature_c: float = 25.0
+    stuck_low: float = 0.0
+    stuck_high: float = 0.0
+    stuck_map: str = ""
+    limit_spread: float = -1.0
+    strength_spread: float = -1.0
+    endurance: int = 30_000
+    narrowing: float = 0.0
 
     def __post_init__(self):
-        if self.preset not in ("ideal", "paper", "taox"):
-            raise RefusedValue(f"device.preset must be ideal, paper or taox, not {self.preset!r}")
+        if self.preset not in PRESETS:
+            *names, last = PRESETS
+            raise RefusedValue(f"device.preset must be {', '.join(names)} or {last}, not {self.preset!r}")
         need_real("device.g_min_us", self.g_min_us, 0.0)
         need_real("device.g_mid_us", self.g_mid_us, self.g_min_us)
         need_real("device.g_max_us", self.g_max_us, self.g_mid_us, above=True)
@@ -79,6 +97,20 @@ class Device:
         if self.g_max_us / self.g_lsb_us > (1 << 20):
             raise RefusedValue(f"device.g_lsb_us must be at least g_max_us / 2**20, not {self.g_lsb_us}")
         need_integer("device.seed", self.seed, 0, (1 << 32) - 1)
+        need_real("device.age_s", self.age_s, 0.0)
+        need_real("device.temperature_c", self.temperature_c, -55.0, 150.0)
+        longest = PRESETS[self.preset].holds_s
+        if self.age_s > longest:
+            raise RefusedValue(f"device.age_s must be at most {longest:g} for preset {self.preset} (of longer times "
+                               f"nothing is known), not {self.age_s:g}")
+        for key in ("stuck_low", "stuck_high", "narrowing"):
+            need_real(f"device.{key}", getattr(self, key), 0.0, 1.0)
+        if self.stuck_low + self.stuck_high > 1:
+            raise RefusedValue("device.stuck_low and device.stuck_high must be at most 1 together, not "
+                               f"{self.stuck_low + self.stuck_high:g}")
+        for key in ("limit_spread", "strength_spread"):
+            need_real(f"device.{key}", getattr(self, key), -1.0, 1.0)
+        need_integer("device.endurance", self.endurance, 0, (1 << 31) - 1)
 
     def units(self, siemens_u):
         """A conductance in uS as the nearest integer of g_lsb (ties to even)."""

@@ -3,10 +3,16 @@
 Voltages are codes of the supplies' DAC (65536 are 5 V), conductances units of ``g_lsb``. A pulse drives a cell by
 
     drive   = min(|V| - threshold, gate - gate_threshold)       V = V(SL) - V(BL): SET above 0, RESET below; gate V(WL)
-    change  = round_shift(drive * ticks * gain, shift) + round_shift(normal * spread, 16)
-    G       = clip(G + change, 0, ceiling) of a SET, clip(G - change, 0, ceiling) of a RESET
+    change  = round_shift((round_shift(drive * ticks * gain, shift) + round_shift(normal * spread, 16)) * strength, 16)
+    G       = clip(G + change, low, high) of a SET, clip(G - change, low, high) of a RESET
 
-and does nothing where ``drive`` is not above 0, or once the cell has had ``endurance`` pulses (0: never worn). The
+and does nothing where ``drive`` is not above 0, or once the cell has had ``endurance`` pulses (0: never worn). Each
+cell has its own ``low``, ``high`` and ``strength`` (in 1/65536); without a spread from cell to cell they are 0,
+``ceiling`` and 65536. Of a stuck cell low and high are where it stands. Each end of the range comes in by
+
+    loss = (high - low) * narrowing * pulses // (endurance << 17)                   (narrowing in 1/65536)
+
+with the ``pulses`` the cell had before, up to ``endurance``: at the end ``narrowing`` of the range is gone. The
 normal number is `noise.normal` of key ``(seed, tile)`` and counter ``(event, row, column, PULSE_WORD)``; event: pulses
 the cell had before. With ``tables`` the change is drawn instead, from measured quantiles at the nearest conductance:
 at the place ``word / 2**32`` of the block's first word, between two quantiles in proportion; and the amplitude only
@@ -19,6 +25,9 @@ published: that a cell lands at random about where it is sent, with a spread far
 those two figures alone. Thresholds: SET 0.91 V, RESET 1.425 V (Sandia TiN/TaOx/Ta/TiN); of the gate, 0.7 V, and the
 ceiling, 150 uS: general knowledge. Endurance: 30,000 cycles (the paper's).
 
+`1t1r` moves like `paper`, with the spread that the staircase of a measured 1T1R array shows (`presets`); how far a
+pulse moves its cells on average is ours, since the measured pulses differ in the gate voltage alone.
+
 `taox` is measured: 24 devices of Sandia's CrossSim (`taox_pulses`). There a SET jumps to the top of the window and a
 RESET steps down, so a cell is found by stepping down to it, again and again.
 """
@@ -29,9 +38,13 @@ from .formats import round_shift
 from .noise import NORMAL_SHIFT, normal
 from .taox_pulses import PITCH, TABLES
 
-__all__ = ["PULSE_MODELS", "PULSE_WORD", "PulseModel", "pulsed"]
+__all__ = ["CELL_WORD", "DRIFT_WORD", "PULSE_MODELS", "PULSE_WORD", "WHOLE", "PulseModel", "pulsed",
+           "worn_range"]
 
 PULSE_WORD = 1      # last word of the counter: apart from reads and from `cosim.array.Array.program`
+CELL_WORD = 2       # ... of what a cell is: event 0 its highest conductance, 1 its strength, 2 whether it is stuck
+DRIFT_WORD = 3      # ... of where it drifts; event: pulses the cell had when it was last programmed
+WHOLE = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +59,7 @@ class PulseModel:
     spread: int = 0
     ceiling: int = 15_000
     endurance: int = 30_000
+    narrowing: int = 0                  # in 1/65536 of the range
     tables: tuple | None = None         # [SET, RESET][conductance][quantile], in g_lsb, quantiles evenly spread
     pitch: int = 1                      # g_lsb between two conductances of the tables
 
@@ -63,9 +77,19 @@ def drawn_change(table, pitch, conductance, word):
     return low + ((high - low) * (place >> 16 & 0xFFFF) >> 16)
 
 
-def pulsed(model, conductance, volt, gate, ticks, before, draw):
-    """Conductance after a pulse: of a cell at ``conductance`` that had ``before`` pulses. ``draw`` () is its block of
-    four random words."""
+def worn_range(model, low, high, before):
+    """``(low, high)`` of a cell after ``before`` pulses (integers, or integer arrays of numpy)."""
+    if not (model.narrowing and model.endurance):
+        return low, high
+    loss = (high - low) * model.narrowing * before // (model.endurance << 17)
+    return low + loss, high - loss
+
+
+def pulsed(model, conductance, volt, gate, ticks, before, draw, low=0, high=None, strength=WHOLE):
+    """Conductance after a pulse: of a cell at ``conductance`` that had ``before`` pulses.
+
+    ``draw`` () is its block of four random words; ``low``, ``high`` (None: the model's ceiling), ``strength``: its own.
+    """
     drive = model.drive(volt, gate)
     if drive == 0 or (model.endurance and before >= model.endurance):
         return conductance
@@ -76,11 +100,13 @@ def pulsed(model, conductance, volt, gate, ticks, before, draw):
         if model.spread:
             change += round_shift(normal(draw()) * model.spread, NORMAL_SHIFT)
         change = change if volt > 0 else -change
-    return min(max(conductance + change, 0), model.ceiling)
+    low, high = worn_range(model, low, model.ceiling if high is None else high, before)
+    return min(max(conductance + round_shift(change * strength, 16), low), high)
 
 
 PULSE_MODELS = {
     "ideal": PulseModel(),
     "paper": PulseModel(gain=4_000, spread=3_000),
     "taox": PulseModel(tables=TABLES, pitch=PITCH),
+    "1t1r": PulseModel(gain=4_000, spread=1_550, ceiling=25_000),   # spread at 38 uS, ceiling: the measured range's top
 }

@@ -1,7 +1,7 @@
 """What one SET or RESET pulse does to a measured TaOx cell: quantiles of the change of its conductance.
 
 From lookup tables of Sandia National Laboratories' CrossSim (BSD-3-Clause, Copyright Sandia National Laboratories), 24
-quality-filtered devices; made by `cosim.device.fit_taox_pulses`, which does it again from the data. In units of 10 nS,
+quality-filtered devices; made by `cosim.fit.fit_taox_pulses`, which does it again from the data. In units of 10 nS,
 at conductances 0, ``PITCH`` .. 15 ``PITCH``: 21 quantiles each, 0 to 1 in steps of 0.05.
 """
 
