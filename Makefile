@@ -31,7 +31,7 @@ demo: install  ## a real face through the hybrid layers at the pins, against the
 	$(BIN)/rmdlora demo
 
 test: install lint  ## all tests
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not soak"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not soak" --junitxml build/tests.xml
 
 smoke: install  ## the two-minute part of the tests
 	$(BIN)/pytest -q -n 2 --dist worksteal $(SMOKE)

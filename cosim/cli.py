@@ -69,6 +69,7 @@ ZC706 system and its pins. The same configuration gives the same bytes; a file t
 APART = {"bench": ("run_bench", "measure what the design reaches"),
          "fit": ("run_fit", "the device presets again from the measured data"),
          "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle"),
+         "report": ("run_report", "one page about a configuration: diagram, registers, cycles, resources, schedule"),
          "tasks": ("run_tasks", "a whole task: learn on the array, unlearn and learn anew by adapters")}
 
 

@@ -210,7 +210,7 @@ class StreamLane:
         """
         end = self.cycles + need_integer("the limit of a run", limit, 1, None)
         while True:
-            while not self.library.rmd_run(self.harness, min(SLICE, max(1, end - self.cycles))):
+            while not self.run(min(SLICE, max(1, end - self.cycles))):
                 if self.cycles >= end:
                     raise LaneFailure(f"the design must come to rest within {limit} clocks, not be stuck: "
                                       f"{self.describe()}")
@@ -224,6 +224,11 @@ class StreamLane:
                 raise LaneFailure(f"stream {stream.name} must end after the beats expected, not offer one more: "
                                   f"{self.describe()}")
         return {name: self.collect(stream) for name, stream in self.streams.items()}
+
+    def run(self, clocks):
+        """Run until nothing queued is left and ``running`` is low, but for ``clocks`` clocks at most; whether it is so.
+        """
+        return bool(self.library.rmd_run(self.harness, clocks))
 
     def run_until_high(self, port, limit):
         """Run until the one-bit output ``port`` (``irq``) is high. Raises `LaneFailure` after ``limit`` clocks."""

@@ -24,14 +24,16 @@ READS = 16
 
 
 class Bench:
-    """A chip on its board in the native lane, after start-up, with one layer's random weights in its first tiles."""
+    """A chip on its board in the native lane (``lane``, where it is not to be a plain one), after start-up, with one
+    layer's random weights in its first tiles.
+    """
 
-    def __init__(self, configuration, outputs, inputs, rank):
+    def __init__(self, configuration, outputs, inputs, rank, lane=None):
         rng = np.random.default_rng((outputs, inputs))
         self.configuration, self.rng, self.outputs = configuration, rng, outputs
         self.weights = rng.normal(size=(outputs, inputs))
         self.conductances = map_weights(self.weights, configuration)
-        self.lane, self.board = NativeLane(configuration, board=True), Board(configuration)
+        self.lane, self.board = lane or NativeLane(configuration, board=True), Board(configuration)
         self.board.load(self.weights)
         self.board.attach(self.lane.library)
         self.driver = Driver(self.lane, configuration)
