@@ -10,7 +10,8 @@ from rmdlora.gen.files import write_when_changed
 __all__ = ["ABOUT", "BENCHES", "add_arguments", "run_bench"]
 
 ABOUT = """\
-Measure, and print what was measured on. `cosim`: clock cycles a second of both simulation lanes. `crossbar`: the share
+Measure, and print what was measured on. `array`: reads of a 32 x 32 tile a second of the array model, beside AIHWKit
+and CrossSim where they are installed. `cosim`: clock cycles a second of both simulation lanes. `crossbar`: the share
 of time the ADCs convert, and what the adapters cost on top, at the board's pins. `lora`: the share of the multipliers'
 clocks used on the layers of the three tasks, by the chip's own counters. `oracle`: the bit-exact oracle's time over a
 float32 layer's, interleaved in one run.
@@ -72,6 +73,32 @@ def bench_oracle(arguments, advance, console):
     return figures
 
 
+def bench_array(arguments, advance, console):
+    """The array model beside its peers."""
+    from .measure.array import INSTALL, measure_array
+    from .measure.reading import SIMULATORS
+
+    figures, missing = measure_array(advance=advance)
+    table = Table(title=f"Reads of 32 x 32 tiles a second ({figures['tiles']} tiles x {figures['vectors']} vectors, "
+                        f"one thread, {figures['processor']})", title_justify="left")
+    for column in ("simulator", "version", "ideal", "noisy"):
+        table.add_column(column, justify="right" if column in ("ideal", "noisy") else "left")
+    for name in SIMULATORS:
+        if name in missing:
+            table.add_row(name, f"not measured: {missing[name]}", "", "")
+        else:
+            table.add_row(name, figures[f"version_{name}"],
+                          *(f"{figures[f'vmm_per_second_{name}_{kind}']:,}" for kind in ("ideal", "noisy")))
+    console.print(table)
+    for name, way in INSTALL.items():
+        if name in missing:
+            console.print(f"{name}: {way}")
+    for kind in ("ideal", "noisy"):
+        ratio, best = figures[f"vmm_ratio_{kind}"], figures[f"vmm_best_peer_{kind}"]
+        console.print(f"vmm_ratio_{kind}: " + (f"{ratio:.2f} (over {best})" if ratio else "nothing to compare"))
+    return figures
+
+
 def bench_crossbar(arguments, advance, console):
     """ADCs' time used, and the adapters' cost on top of a read."""
     from rmdlora.golden.spec.configuration import load_configuration
@@ -110,7 +137,8 @@ def bench_cosim(arguments, advance, console):
     return figures
 
 
-BENCHES = {"cosim": bench_cosim, "crossbar": bench_crossbar, "lora": bench_lora, "oracle": bench_oracle}
+BENCHES = {"array": bench_array, "cosim": bench_cosim, "crossbar": bench_crossbar, "lora": bench_lora,
+           "oracle": bench_oracle}
 
 
 def run_bench(arguments):
