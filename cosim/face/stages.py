@@ -8,6 +8,7 @@ from rmdlora.golden.face.recipe import (
     FORGET,
     LEARNED,
     NEW,
+    add_adapter,
     calibration_images,
     learn_weights,
     prepare_faces,
@@ -93,7 +94,8 @@ def run_hybrid(configuration, recipe, seed, mixer=None, data=None, preset=None, 
     run.judge("learn", network, ())
     unit = OracleUnit(configuration, seed) if hardware else None
     for stage in ("unlearn", "continual"):
-        network = train_adapter(network, mixer, data, recipe, stage, run.machine.train, unit, seed, note(stage))
+        network = add_adapter(network, mixer, data, stage, seed)
+        train_adapter(network, data, recipe, stage, run.machine.train, unit, seed, note(stage))
         run.judge(stage, network, STAGES[stage])
         run.pulses[stage] = run.machine.pulses - sum(run.pulses.values())
     return run

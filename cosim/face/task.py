@@ -10,6 +10,7 @@ from rmdlora.golden.spec.presets import PRESETS
 from rmdlora.golden.spec.refusal import need_integer
 
 from ..outcome import Grid, Outcome, Section, over_seeds
+from .chip import run_on_chip
 from .stages import STAGES, judge, run_hybrid, run_reprogrammed
 
 __all__ = ["ABOUT", "BACKENDS", "add_arguments", "run"]
@@ -25,7 +26,8 @@ RULE = (
     "any variant is made. Every length, rate and bound of the recipe was set once on persons 6 to 17 of the collection "
     "(see --people), whom the task never sees; each training runs its fixed number of updates and its last state is "
     "taken. So no epoch, threshold or seed was chosen on a test picture.")
-BACKENDS = ("golden",)
+BACKENDS = ("golden", "rtl")
+PINNED_IMAGES = 16
 WANTED = {"learned": (">=", 0.95), "forgotten_after_unlearning": ("<=", 0.05),
           "forgotten_after_continual": ("<=", 0.05), "new": (">=", 0.90)}
 NAMES = {"learned": "learned, five people", "retained_before": "of these, the four to retain",
@@ -72,17 +74,32 @@ def run(options, progress):
         for kind, hardware in (("hybrid", True), ("optimiser", False)):
             kinds[kind].append(run_hybrid(seeded, recipe, seed, mixer, data, hardware=hardware, report=report))
         kinds["reprogrammed"].append(run_reprogrammed(seeded, recipe, seed, mixer, data, report=report))
-    return gather(kinds, options, pictures)
+    chip = None
+    if options.backend == "rtl":        # of seed 0
+        run = kinds["hybrid"][0]
+        seeded, images = run.machine.configuration, 2 if options.quick else PINNED_IMAGES
+        short = recipe.on_chip()
+        if options.quick:
+            short = dataclasses.replace(short, adapter_batch=16, unlearn_steps=6, continual_steps=2)
+        chip = run_on_chip(seeded, short, 0, run.mixers["learn"], run.data, images, progress)
+    return gather(kinds, options, pictures, chip)
 
 
-def gather(kinds, options, pictures):
-    """The `Outcome` of the runs {kind: one a seed}."""
+def gather(kinds, options, pictures, chip=None):
+    """The `Outcome` of the runs {kind: one a seed}, and of the `Chip` where there was one."""
     shares = {kind: over_seeds([judge(run.logits, run.identity) for run in runs]) for kind, runs in kinds.items()}
     figures = dict(shares["hybrid"])
     figures |= {f"{kind}_{name}": value for kind, given in shares.items() if kind != "hybrid"
                 for name, value in given.items()}
     figures |= {"seeds": len(kinds["hybrid"]), "device": options.device, "data_source": pictures.source,
                 "data_kind": pictures.kind, "selection_rule": RULE}
+    writes = [run.pulses["unlearn"] + run.pulses["continual"] for run in kinds["hybrid"]]
+    figures |= {"rm_writes": sum(writes) / len(writes), "rm_writes_seeds": writes,
+                "rm_writes_counted_by": "the array model, all cells, unlearning and learning anew"}
+    lines, troubles = [RULE], ()
+    if chip:
+        figures |= chip_figures(chip)
+        lines, troubles = [*lines, *chip_lines(chip)], tuple(chip.troubles)
     rows = [[NAMES[name], target(name, figures), *(percent(given[name]) for given in shares.values())]
             for name in NAMES]
     grid = Grid(f"share of test pictures named right, mean of {figures['seeds']} seeds", (
@@ -90,8 +107,32 @@ def gather(kinds, options, pictures):
     headlines = tuple((NAMES[name], percent(figures[name])) for name in (
         "learned", "forgotten_after_continual", "retained_after_continual", "new"))
     return Outcome("Faces: learn, forget, learn anew", f"Data: {pictures.source}. Array: {options.device}.", figures,
-                   (grid,), (RULE,), headlines,
-                   (Section("Accuracy", (RULE,), (grid, *identity_grids(kinds["hybrid"]))),))
+                   (grid,), tuple(lines), headlines,
+                   (Section("Accuracy", (RULE,), (grid, *identity_grids(kinds["hybrid"]))),), troubles)
+
+
+def chip_figures(chip):
+    """What the chip counted and what was compared, flat."""
+    figures = {"rm_writes": chip.rm_writes, "rm_writes_seeds": [chip.rm_writes],
+               "rm_writes_counted_by": "PULSES of the RTL, after programming", "rtl_differing": len(chip.troubles),
+               "rtl_codes_compared": sum(chip.compared.values())}
+    for part, counts in chip.counts.items():
+        figures |= {f"rtl_{part}_{name}": count for name, count in counts.items()}
+    return figures | {f"rtl_compared_{name.replace(' ', '_')}": count for name, count in chip.compared.items()}
+
+
+def chip_lines(chip):
+    """The same in words."""
+    programmed, unlearned, anew = (chip.counts[part] for part in ("programming", "unlearn", "continual"))
+    faces = sum(len(logits) for logits in chip.logits.values())
+    yield (f"on the RTL: {programmed['cells']} cells programmed at the pins with {programmed['pulses']} pulses; "
+           f"{unlearned['updates']} updates of unlearning and {anew['updates']} of learning anew, all the chip's, with "
+           f"{chip.rm_writes} pulses; {faces} whole faces through the pins")
+    for stage, logits in chip.logits.items():
+        right = (logits.argmax(axis=1) == chip.identity[stage]).tolist()
+        yield f"faces at the pins after {stage}: {sum(right)} of {len(right)} named as the data names them"
+    if not chip.troubles:
+        yield f"agreed: {sum(chip.compared.values()):,} codes equal the oracle's, adapters and states at the end too"
 
 
 def target(name, figures):

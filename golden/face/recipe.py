@@ -21,8 +21,8 @@ from ..data import augment, load_pictures, shrink, split_pictures
 from ..training import HardwareTraining, OptimiserTraining, Rates, grow
 from .mixer import ADAPTED, Mixer, one_thread
 
-__all__ = ["FORGET", "LEARNED", "NEW", "RANKS", "FaceData", "Recipe", "continual_loss", "draw_batches", "learn_weights",
-           "prepare_faces", "retrain_weights", "train_adapter", "unlearn_loss"]
+__all__ = ["FORGET", "LEARNED", "NEW", "RANKS", "FaceData", "Recipe", "add_adapter", "calibration_images",
+           "draw_batches", "learn_weights", "prepare_faces", "retrain_weights", "train_adapter", "unlearn_loss"]
 
 LEARNED, FORGET, NEW = 5, 2, 5                  # persons 0..4 are learned, 2 of them forgotten, 5 new
 RANKS = {"unlearn": 6, "continual": 8}
@@ -51,6 +51,10 @@ class Recipe:
         """The same in a fraction of the time, and somewhat worse."""
         return dataclasses.replace(self, copies=20, learn_steps=150, learn_batch=128, adapter_batch=64,
                                    continual_steps=60)
+
+    def on_chip(self):
+        """The same in mini-batches, and lengths of learning anew, that simulated Verilog gets through in minutes."""
+        return dataclasses.replace(self, adapter_batch=32, continual_steps=self.continual_steps // 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,15 +150,19 @@ def calibration_images(data, seed=0):
     return next(draw_batches(data.train, range(LEARNED), 1, CALIBRATION, seed))[0]
 
 
+def add_adapter(network, mixer, data, stage, seed=0):
+    """``network`` grown by the adapter of ``stage``; ``mixer``: the float network the array was programmed from."""
+    seen = observe(mixer, calibration_images(data, seed))
+    return grow(network, stage, RANKS[stage], {name: seen[name].x for name in ADAPTED}, seed)
+
+
 @one_thread()
-def train_adapter(network, mixer, data, recipe, stage, backend, unit=None, seed=0, report=None):
-    """``network`` grown by the adapter of ``stage`` ("unlearn", then "continual") and trained; gives the network.
+def train_adapter(network, data, recipe, stage, backend, unit=None, seed=0, report=None):
+    """Train the adapter of ``stage`` ("unlearn", or "continual" beside it) in ``network``, whose layers are replaced.
 
     ``unit``: what makes the hardware's own update (`golden.training.OracleUnit`, or the RTL's); None: Adam, straight
-    through. ``mixer`` is the float network the array was programmed from.
+    through. ``report()`` is called after each step.
     """
-    seen = observe(mixer, calibration_images(data, seed))
-    network = grow(network, stage, RANKS[stage], {name: seen[name].x for name in ADAPTED}, seed)
     loss, people = STAGES[stage]
     slots = tuple(RANKS)[:1 + tuple(RANKS).index(stage)]
     steps = getattr(recipe, f"{stage}_steps")
@@ -168,4 +176,3 @@ def train_adapter(network, mixer, data, recipe, stage, backend, unit=None, seed=
         training.step(images, lambda output, identity=identity: loss(output, identity))
         if report:
             report()
-    return network
