@@ -92,7 +92,8 @@ class Array:
         tables = self.pulse_model.tables
         self.pulse_tables = None if tables is None else np.array(tables, dtype=np.int32)
         self.cells = draw_cells(configuration, self.preset, self.pulse_model, self.conductances.shape, stuck)
-        self.history = History(self) if self.preset.retention or self.preset.on_resistance_ohm else None
+        told = self.preset.retention or self.preset.on_resistance_ohm or device.lines != "row"
+        self.history = History(self) if told else None
         if self.cells.stuck is not None:
             self.conductances[self.cells.stuck] = self.cells.high[self.cells.stuck]
 
@@ -148,7 +149,7 @@ class Array:
         """Let ``seconds`` pass at ``temperature_c`` degC (default: the configuration's) over all cells.
 
         What has been programmed at the pins since the last call begins its life here: until then a read sees those
-        cells as a verify does, without what the row's other cells take of the voltage. Refused where the preset knows
+        cells as a verify does, without what lines and switches take of the voltage. Refused where the preset knows
         nothing of such a time.
         """
         device = self.configuration.device

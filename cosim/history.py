@@ -1,9 +1,10 @@
-"""From what a cell was programmed to, to what a read sees of it: drift, and the resistance in series with its row."""
+"""From what a cell was programmed to, to what a read sees of it: drift, and the resistance of lines and switches."""
 
 import numpy as np
 from rmdlora.golden.spec.pulses import DRIFT_WORD
 
 from .device import normal
+from .lines import SOLVERS
 
 __all__ = ["History"]
 
@@ -52,6 +53,11 @@ class History:
             drifted = array.device.drift(stand, self.elapsed_s[tiles], draws)
             held = array.cells.stuck
             stand = drifted if held is None else np.where(held[tiles], stand, drifted)
-        load = 1 + array.preset.on_resistance_ohm * 1e-6 * stand.sum(axis=2, keepdims=True)
-        self.shown[tiles] = np.rint(stand / load / device.g_lsb_us)
+        row_ohm = array.preset.on_resistance_ohm
+        if device.lines == "row":
+            seen = stand / (1 + row_ohm * 1e-6 * stand.sum(axis=2, keepdims=True))
+        else:
+            seen = SOLVERS[device.lines](stand, row_ohm, device.row_segment_ohm, device.column_segment_ohm,
+                                         device.column_ohm)
+        self.shown[tiles] = np.rint(seen / device.g_lsb_us)
         array.conductances[tiles] = self.shown[tiles]

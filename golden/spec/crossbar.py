@@ -8,6 +8,8 @@ from .refusal import RefusedValue, need_integer
 
 __all__ = ["Crossbar", "Device"]
 
+LINES = ("row", "exact", "fast")
+
 
 def need_real(thing, value, low, high=None, above=False):
     """Refuse a real ``value`` outside ``low..high`` (``low`` itself too, where ``above``) or not finite."""
@@ -68,6 +70,10 @@ class Device:
     ``strength_spread``: from cell to cell, as in `presets.Preset`; below 0: the preset's own. ``endurance``: pulses
     after which a cell no longer moves (0: never; the paper's 30,000); ``narrowing``: share of its range that a cell has
     lost by then, in proportion to its pulses (0: what is published and measured shows none).
+
+    ``lines``: what a read loses on its way. ``row``: only the switch of each row, as a fixed factor a row. ``exact``,
+    ``fast``: the network of `cosim.lines` with ``row_segment_ohm`` and ``column_segment_ohm`` from cell to cell and
+    ``column_ohm`` before the stage, solved when a tile is programmed (as if all its gates were on).
     """
 
     preset: str = "ideal"
@@ -85,6 +91,10 @@ class Device:
     strength_spread: float = -1.0
     endurance: int = 30_000
     narrowing: float = 0.0
+    lines: str = "row"
+    row_segment_ohm: float = 0.0
+    column_segment_ohm: float = 0.0
+    column_ohm: float = 0.0
 
     def __post_init__(self):
         if self.preset not in PRESETS:
@@ -110,6 +120,12 @@ class Device:
                                f"{self.stuck_low + self.stuck_high:g}")
         for key in ("limit_spread", "strength_spread"):
             need_real(f"device.{key}", getattr(self, key), -1.0, 1.0)
+        if self.lines not in LINES:
+            raise RefusedValue(f"device.lines must be {', '.join(LINES[:-1])} or {LINES[-1]}, not {self.lines!r}")
+        for key in ("row_segment_ohm", "column_segment_ohm", "column_ohm"):
+            need_real(f"device.{key}", getattr(self, key), 0.0, 1e6)
+            if getattr(self, key) and self.lines == "row":
+                raise RefusedValue(f"device.{key} must be 0 where device.lines is row, not {getattr(self, key):g}")
         need_integer("device.endurance", self.endurance, 0, (1 << 31) - 1)
 
     def units(self, siemens_u):
