@@ -91,21 +91,34 @@ class Board:
         self.array.load(weights, tile)
         return placement
 
-    def read(self, placement, x):
-        """Crossbar sums ``c`` int64 (n, d) of activation codes ``x`` (n, k): a read of every tile for every vector."""
+    def read(self, placement, x, high=False):
+        """Crossbar sums ``c`` int64 (n, d) of activation codes ``x`` (n, k): a read of every tile for every vector.
+
+        A streamed read is an event a pass: those of a vector follow each other. ``high``: the gain range.
+        """
         configuration = self.configuration
         x = np.asarray(x)
         if x.dtype.kind not in "iu":
             raise RefusedType(f"x must be integers, not {x.dtype}")
         if x.ndim != 2 or x.shape[1] != placement.inputs:
             raise RefusedValue(f"x must be of shape (n, {placement.inputs}), not {x.shape}")
-        rows = self.array.rows
-        volts = np.zeros((len(x), placement.row_tiles * rows), dtype=np.int64)
-        volts[:, :placement.inputs] = configuration.crossbar.step * x.astype(np.int64)
-        volts = volts.reshape(len(x), placement.row_tiles, 1, rows).transpose(1, 2, 0, 3)   # (row tiles, 1, n, rows)
-        codes = self.array.read(placement.tiles, volts)                 # (row tiles, column tiles, n, columns)
-        sums = combine_codes(codes, configuration.crossbar.mapping).sum(axis=0)     # (column tiles, n, tile outputs)
+        volts = self.row_volts(placement, x)                            # (row tiles, n x passes, rows)
+        codes = self.array.read(placement.tiles, volts[:, None], high)  # (row tiles, column tiles, n x passes, columns)
+        sums = combine_codes(codes, configuration.crossbar.mapping).sum(axis=0)     # ... tile outputs
+        if configuration.passes:
+            weights = np.array([plane.weight for plane in configuration.passes])
+            sums = np.einsum("tnpo,p->tno", sums.reshape(len(sums), len(x), len(weights), -1), weights)
         return sums.transpose(1, 0, 2).reshape(len(x), -1)[:, :placement.outputs]
+
+    def row_volts(self, placement, x):
+        """What a read of ``x`` (n, k) puts on the rows about VCM, in DAC codes: int64 (row tiles, n x passes, rows)."""
+        configuration, rows = self.configuration, self.array.rows
+        x = np.asarray(x, dtype=np.int64)
+        padded = np.zeros((len(x), placement.row_tiles * rows), dtype=np.int64)
+        padded[:, :placement.inputs] = x
+        if configuration.passes:
+            padded = np.stack([plane.of(padded) for plane in configuration.passes], axis=1)     # (n, passes, ...)
+        return configuration.unit_volt * padded.reshape(-1, placement.row_tiles, rows).transpose(1, 0, 2)
 
     def attach(self, library):
         """Hand the array to the simulation whose C functions ``library`` (`ctypes.CDLL`) holds.

@@ -27,25 +27,26 @@ def program_board(board):
 class BoardRead:
     """A ``read`` for `golden.hybrid`: the oracle's integers for the tiles of ``board``, its read noise included.
 
-    Every call is one read event a vector of each tile it touches, as on the board itself.
+    Every call is one read event a vector, or one a pass where it is streamed, of each tile it touches, as on the board
+    itself.
     """
 
     def __init__(self, board):
         self.board = board
 
-    def __call__(self, conductances, x, outputs, tile):
+    def __call__(self, conductances, x, outputs, tile, high=False):
         array, configuration = self.board.array, self.board.configuration
         tiles = np.arange(tile, tile + len(conductances))
+        passes = len(configuration.passes)
         noise = None
         if array.preset.read or any(array.floor):
-            row_tiles = configuration.row_tiles(x.shape[1])
-            volts = np.zeros((len(x), row_tiles * array.rows), dtype=np.int64)
-            volts[:, :x.shape[1]] = configuration.crossbar.step * x
-            volts = volts.reshape(len(x), row_tiles, array.rows).transpose(1, 0, 2)         # (row tiles, n, rows)
-            volts = np.repeat(volts, len(conductances) // row_tiles, axis=0)                # (tiles, n, rows)
-            noise = array.noise(tiles, volts, array.events[tiles].astype(np.int64)).transpose(1, 0, 2)
-        array.events[tiles] += np.uint32(len(x))
-        return read_layer(conductances, x, outputs, configuration, noise)
+            volts = self.board.row_volts(self.board.place(x.shape[1], outputs, tile), x)    # (row tiles, events, rows)
+            volts = np.repeat(volts, len(conductances) // len(volts), axis=0)               # (tiles, events, rows)
+            noise = array.noise(tiles, volts, array.events[tiles].astype(np.int64), high).transpose(1, 0, 2)
+            if passes:
+                noise = noise.reshape(len(x), passes, len(tiles), -1)
+        array.events[tiles] += np.uint32(len(x) * max(1, passes))
+        return read_layer(conductances, x, outputs, configuration, noise, high)
 
 
 class ArrayRead:

@@ -111,6 +111,8 @@ class Driver:
     def forward(self, layer, x, c=None, shifts=None, crossbar=False):
         """`y` ``(n, d)`` of `x` ``(n, k)``; `c` ``(n, d)`` as given (None: 0), or the board's."""
         x = self.codes("x", x, "activation", 2, layer.inputs)
+        if crossbar:
+            self.configuration.check_activations((int(x.min()), int(x.max())))
         run = Run(self, layer, shifts or Shifts(), crossbar)
         run.forward(x, None if crossbar else self.sums(c, len(x), layer))
         return run.finish()["y"]
@@ -135,6 +137,8 @@ class Driver:
         self.need_rows("g", g, len(x))
         need_integer("batch", batch, 1, None)
         c = None if crossbar else self.sums(c, len(x), layer)
+        if crossbar:
+            self.configuration.check_activations((int(x.min()), int(x.max())))
         run = Run(self, layer, shifts or Shifts(), crossbar, nearest)
         for chunk, ends_batch in self.configuration.pipeline.chunks(len(x), batch):
             part = slice(chunk.start, chunk.stop)

@@ -25,7 +25,8 @@ class OperationFault(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer and where its things lie: ``adapter`` and ``calibration`` are row words, ``tile`` an array.
+    """A layer and where its things lie: ``adapter`` and ``calibration`` are row words, ``tile`` an array. ``high``: its
+    tiles are read in the high gain range.
 
     ``active`` and ``trainable`` are masks, bit ``j`` for rank lane ``j``; None is every lane, and as ``active``.
     """
@@ -38,6 +39,7 @@ class Layer:
     tile: int = 0
     active: int | None = None
     trainable: int | None = None
+    high: bool = False
 
     @property
     def masks(self):
@@ -49,7 +51,8 @@ class Layer:
     def fields(self):
         """Fields of operations on it."""
         active, trainable = self.masks
-        return {**dataclasses.asdict(self), "active": active, "trainable": trainable, "slots": 0}
+        return {**dataclasses.asdict(self), "active": active, "trainable": trainable, "slots": 0,
+                "high": int(self.high)}
 
 
 class Run:
@@ -108,7 +111,7 @@ class Run:
             configuration = self.driver.configuration
             tiles = configuration.row_tiles(layer.inputs) * configuration.column_tiles(layer.outputs)
             board, rows = configuration.board, configuration.geometry.tile_rows
-            self.limit += PATIENCE * vectors * tiles * (
+            self.limit += PATIENCE * vectors * tiles * max(1, len(configuration.passes)) * (
                 board.positions * board.conversion_ticks + (rows + 1) * board.frame_ticks)
 
     def finish(self):

@@ -122,5 +122,6 @@ def ideal_gain(layer, configuration):
     if not scale:
         return 0.0
     columns = 2 if crossbar.mapping == "differential" else 1
-    worth = columns * scale / configuration.device.g_lsb_us * crossbar.step * crossbar.num / 2.0**crossbar.shift
+    worth = columns * scale / configuration.device.g_lsb_us * configuration.unit_volt
+    worth *= crossbar.num / 2.0**crossbar.shift
     return layer.x_scale / layer.y_scale / worth

@@ -23,6 +23,7 @@ class Operation(data.Struct):
 
     kind: 3
     crossbar: 1
+    high: 1
     nearest: 1
     vectors: 32
     inputs: 16

@@ -109,7 +109,7 @@ class Chip(wiring.Component):
         command, operation = crossbar.command, dispatcher.crossbar
         m.d.comb += [command.valid.eq(operation.valid), operation.ready.eq(command.ready),
                      *(command.payload[field].eq(operation.payload[field])
-                       for field in ("vectors", "inputs", "outputs", "tile")),
+                       for field in ("vectors", "inputs", "outputs", "tile", "high")),
                      check.idle.eq(dispatcher.idle), check.board_ready.eq(crossbar.ready),
                      check.halted.eq(dispatcher.abandon | dispatcher.halted), crossbar.abandon.eq(dispatcher.abandon),
                      dispatcher.crossbar_busy.eq(crossbar.busy), dispatcher.crossbar_waits.eq(crossbar.waits),

@@ -227,7 +227,7 @@ class PinBoard:
         supplies = self.dacs[-1]
         self.require(supplies["registers"].get(4) == 0xF and supplies["output"][3] > 0x8000
                      and supplies["output"][4] == 0x8000 and not any(supplies["output"][:3]), "supplies are not set")
-        self.require(not any(sl), "a column in the high gain range")
+        self.high = sum(sl)
         array = sum(bit << index for index, bit in enumerate(wl[self.rows:]))
         self.require(array < len(self.conductances), f"array {array} does not exist")
         volts = []
@@ -239,6 +239,9 @@ class PinBoard:
         columns = range(position * self.adcs, (position + 1) * self.adcs)
         self.read = array, sum(wl[:self.rows]), position
         cells = self.conductances[array]
-        currents = (sum(volts[row] * int(cells[row][column]) for row in range(self.rows)) for column in columns)
-        return [saturate(round_shift(current * crossbar.num, crossbar.shift), crossbar.adc_bits)
-                for current in currents]
+        codes = []
+        for column in columns:
+            num, shift = (crossbar.verify_num, crossbar.verify_shift) if sl[column] else (crossbar.num, crossbar.shift)
+            current = sum(volts[row] * int(cells[row][column]) for row in range(self.rows))
+            codes.append(saturate(round_shift(current * num, shift), crossbar.adc_bits))
+        return codes

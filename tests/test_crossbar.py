@@ -148,10 +148,10 @@ class Bench:
     async def wait_ready(self, ctx):
         await ctx.tick().until(self.dut.ready | self.dut.failed)
 
-    async def command(self, ctx, inputs, outputs, vectors, tile=0):
+    async def command(self, ctx, inputs, outputs, vectors, tile=0, high=0):
         """Hand over a command; returns the clock in which it was accepted."""
         command = self.dut.command
-        ctx.set(command.payload, {"vectors": vectors, "inputs": inputs, "outputs": outputs, "tile": tile})
+        ctx.set(command.payload, {"vectors": vectors, "inputs": inputs, "outputs": outputs, "tile": tile, "high": high})
         ctx.set(command.valid, 1)
         await ctx.tick().until(command.ready)
         ctx.set(command.valid, 0)

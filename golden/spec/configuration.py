@@ -10,7 +10,7 @@ import tomllib
 
 from .board import Board
 from .crossbar import Crossbar, Device
-from .formats import Formats
+from .formats import Formats, count_bits
 from .geometry import Geometry, Lanes, ceil_div
 from .refusal import RefusedType, RefusedValue, need_integer
 from .timing import Pipeline
@@ -93,6 +93,45 @@ class Configuration:
             raise RefusedValue(f"lora.chunk must be a multiple of lora.vectors ({self.lora.vectors}), "
                                f"not {self.lora.chunk}")
         self.board.check(self.geometry, self.crossbar)
+        if self.crossbar.streamed:
+            self.crossbar.check_planes(self.formats.activation)
+            self.check_sums()
+
+    def check_sums(self):
+        """Refuse a ``formats.sum`` in which the crossbar sums of the largest layer could wrap."""
+        if self.sum_bits > self.formats.sum:
+            planes = f", {len(self.passes)} planes" if self.passes else ""
+            raise RefusedValue(f"formats.sum must be at least {self.sum_bits}, for {self.geometry.max_inputs} inputs "
+                               f"in tiles of {self.geometry.tile_rows} rows{planes}, not {self.formats.sum}")
+
+    @property
+    def sum_bits(self):
+        """Bits of an exact crossbar sum of the largest layer: differences of codes, weighted by their planes."""
+        worth = sum(abs(plane.weight) for plane in self.passes) or 1
+        return self.crossbar.adc_bits + 1 + count_bits(worth * self.row_tiles(self.geometry.max_inputs))
+
+    @property
+    def passes(self):
+        """The passes of a tile read (`Crossbar.passes`); none for a voltage read, which is one by itself."""
+        return self.crossbar.passes(self.formats.activation)
+
+    @property
+    def amplitude(self):
+        """Full read amplitude about VCM, in DAC codes: of a verify, and of every plane of a streamed read."""
+        return self.crossbar.step << self.formats.activation - 1
+
+    @property
+    def unit_volt(self):
+        """DAC codes that a unit of an activation is worth in ``c``."""
+        return self.amplitude if self.crossbar.streamed else self.crossbar.step
+
+    def check_activations(self, x):
+        """Refuse a smallest or largest activation code in ``x`` (two integers) that a streamed read cannot present."""
+        low, high = self.crossbar.range_of(self.formats.activation)
+        for code in x if self.passes else ():
+            if not low <= code <= high:
+                raise RefusedValue(f"x must be {low}..{high} for a read in {len(self.passes)} planes "
+                                   f"({self.crossbar.plane_sign}), not {code}")
 
     @property
     def pipeline(self):

@@ -6,7 +6,11 @@ import math
 from .presets import PRESETS
 from .refusal import RefusedValue, need_integer
 
-__all__ = ["Crossbar", "Device"]
+__all__ = ["Crossbar", "Device", "Plane"]
+
+READINGS = ("voltage", "streamed")
+SIGNS = ("twos", "magnitude", "none")
+ORDERS = ("high", "low")
 
 LINES = ("row", "exact", "fast")
 
@@ -21,6 +25,29 @@ def need_real(thing, value, low, high=None, above=False):
 
 
 @dataclasses.dataclass(frozen=True)
+class Plane:
+    """One pass of a streamed read: rows whose input has bit ``bit`` are at the full read amplitude, and what the codes
+    give is worth ``2**bit`` a unit, or minus that where ``subtracted``. ``share``: bit of what? Of ``all`` inputs in
+    two's complement, or of the magnitude of the ``positive`` or the ``negative`` ones (0 for the others).
+    """
+
+    bit: int
+    subtracted: bool = False
+    share: str = "all"
+
+    @property
+    def weight(self):
+        """What a unit of the plane is worth in ``c``."""
+        return -(1 << self.bit) if self.subtracted else 1 << self.bit
+
+    def of(self, x):
+        """The plane of an activation code, 0 or 1; element by element of an integer array too."""
+        if self.share == "all":
+            return x >> self.bit & 1
+        return (x * (x > 0) if self.share == "positive" else -x * (x < 0)) >> self.bit & 1
+
+
+@dataclasses.dataclass(frozen=True)
 class Crossbar:
     """Mapping and reading of tiles.
 
@@ -29,6 +56,15 @@ class Crossbar:
     2.5 V; BOARD, INPUTS). ``num``/``shift`` (low gain range, VMM) and ``verify_num``/``verify_shift`` (high range):
     ``code = saturate(round_shift(I * num, shift), adc_bits)`` with I in units of DAC step x g_lsb, so num / 2**shift
     is r_f * g_lsb * v_dac_lsb / adc_lsb = r_f * 1e-8 S * 38.147 uV / 152.588 uV: 5e-6 at 2 kOhm, 1e-4 at 40 kOhm.
+
+    ``reading``: ``voltage`` (an input is a voltage) or ``streamed`` (weighted-bit streaming: one bit plane of the
+    inputs a pass, at the full read amplitude). Of a streamed read, ``planes``: bits of an input that are presented, 0
+    for all of ``formats.activation``; an input must fit them. ``plane_sign``: ``twos`` (complement; the sign plane is
+    subtracted: the contract's), ``magnitude`` (a plane of the positive inputs' magnitudes, then one of the negative
+    ones', subtracted: twice the passes, but small inputs leave the high planes empty) or ``none`` (inputs of 0 and
+    above, no sign plane). ``plane_order``: ``high`` (most significant plane first) or ``low``; the sums are equal, the
+    noise each plane meets is not.
+
     ``arrays``: modelled arrays that share BL and SL. ``calibrated_outputs``: outputs with a gain and an offset.
     """
 
@@ -39,6 +75,10 @@ class Crossbar:
     shift: int = 32
     verify_num: int = 26844
     verify_shift: int = 28
+    reading: str = "voltage"
+    planes: int = 0
+    plane_sign: str = "twos"
+    plane_order: str = "high"
     arrays: int = 1
     calibrated_outputs: int = 4096
 
@@ -51,8 +91,49 @@ class Crossbar:
             need_integer(f"crossbar.{key}", getattr(self, key), 1, (1 << 24) - 1)
         for key in ("shift", "verify_shift"):
             need_integer(f"crossbar.{key}", getattr(self, key), 0, 47)
+        for key, choices in (("reading", READINGS), ("plane_sign", SIGNS), ("plane_order", ORDERS)):
+            if getattr(self, key) not in choices:
+                raise RefusedValue(f"crossbar.{key} must be one of {', '.join(choices)}, not {getattr(self, key)!r}")
+        need_integer("crossbar.planes", self.planes, 0, 16)
+        if not self.streamed:
+            for key, default in (("planes", 0), ("plane_sign", "twos"), ("plane_order", "high")):
+                if getattr(self, key) != default:
+                    raise RefusedValue(f"crossbar.{key} must be {default!r} where crossbar.reading is 'voltage', "
+                                       f"not {getattr(self, key)!r}")
         need_integer("crossbar.arrays", self.arrays, 1, 65536)
         need_integer("crossbar.calibrated_outputs", self.calibrated_outputs, 1, 1 << 20)
+
+    @property
+    def streamed(self):
+        """Whether inputs are presented plane by plane."""
+        return self.reading == "streamed"
+
+    def range_of(self, bits):
+        """``(low, high)`` of the activation codes of ``bits`` bits that can be read."""
+        planes = self.planes or bits
+        if not self.streamed or self.plane_sign == "twos":
+            return -(1 << planes - 1), (1 << planes - 1) - 1
+        high = min((1 << planes) - 1, (1 << bits - 1) - 1)
+        if self.plane_sign == "none":
+            return 0, high
+        return max(-(1 << planes) + 1, -(1 << bits - 1)), high
+
+    def passes(self, bits):
+        """The passes of a read of activations of ``bits`` bits, in order: `Plane` each; none for a voltage read."""
+        if not self.streamed:
+            return ()
+        places = range(self.planes or bits)
+        places = tuple(reversed(places)) if self.plane_order == "high" else tuple(places)
+        if self.plane_sign == "magnitude":
+            return tuple(Plane(bit, share == "negative", share) for bit in places for share in ("positive", "negative"))
+        return tuple(Plane(bit, self.plane_sign == "twos" and bit == max(places)) for bit in places)
+
+    def check_planes(self, bits):
+        """Refuse planes that activations of ``bits`` bits do not have."""
+        low, high = (1, bits - 1) if self.plane_sign == "none" else (0, bits)
+        if not low <= self.planes <= high:
+            raise RefusedValue(f"crossbar.planes must be {low}..{high} for activations of {bits} bits with "
+                               f"crossbar.plane_sign = {self.plane_sign!r}, not {self.planes}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Schedule:
 
 def verify_volt(configuration):
     """Voltage of the verified row about VCM, in DAC codes: the largest a read uses."""
-    return configuration.crossbar.step << configuration.formats.activation - 1
+    return configuration.amplitude
 
 
 def verify_code(conductance, configuration):

@@ -316,6 +316,7 @@ WINDOWS = (
 # field of an operation: the register and the field it is written in
 OPERATION = {
     "kind": ("OP_CONTROL", "kind"), "crossbar": ("OP_CONTROL", "crossbar"), "nearest": ("OP_CONTROL", "nearest"),
+    "high": ("OP_CONTROL", "high"),
     "vectors": ("OP_VECTORS", "value"), "inputs": ("OP_INPUTS", "value"), "outputs": ("OP_OUTPUTS", "value"),
     "rank": ("OP_RANK", "value"), "adapter": ("OP_ADAPTER", "value"), "calibration": ("OP_CALIBRATION", "value"),
     "tile": ("OP_TILE", "value"), "active": ("OP_ACTIVE", "value"), "trainable": ("OP_TRAINABLE", "value"),

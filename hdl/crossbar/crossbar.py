@@ -13,11 +13,12 @@ from .frames import FrameSender
 from .inputs import InputBuffer, SliceLoader, beat_layout, check_step
 from .job import Job
 from .lines import Lines
+from .planes import AmplitudeLoader, PlaneCollector
 from .program import Programmer
 from .pulses import PulseCounters
 from .sequence import ReadSequence
 from .start import StartUp
-from .sums import Sums, sum_bits
+from .sums import Sums
 from .switch import Switch
 from .walk import Command, Walk
 
@@ -35,7 +36,8 @@ class Crossbar(wiring.Component):
     most: with `c` held back reading stops after two blocks, with no `x` it waits. Either may last for ever.
 
     N reads of one full tile take ``rows * frame_ticks + update_ticks + dac_settle_ticks + tia_settle_ticks +
-    N * positions * conversion_ticks`` clocks and five, from the clock that accepts the command, `x` being there.
+    N * positions * conversion_ticks`` clocks and five, from the clock that accepts the command, `x` being there;
+    streamed, 8 frames instead of ``rows``, and ``positions`` conversions a pass.
 
     An ADC whose framing bits are wrong (`Converter`) ends the command, or breaks off the job, with `Fault.FRAMING`.
     A command that ends so, or that is abandoned, gives no more of `c`; the conversion, the frame and the switches on
@@ -81,7 +83,7 @@ class Crossbar(wiring.Component):
 
     def __init__(self, configuration):
         check_step(configuration)
-        sum_bits(configuration)
+        configuration.check_sums()
         self._configuration = configuration
         formats = configuration.formats
         super().__init__({
@@ -102,7 +104,10 @@ class Crossbar(wiring.Component):
         m.submodules.start = start = StartUp(parts, board)
         m.submodules.sender = sender = FrameSender(parts, board)
         halt, forget = Signal(), Signal()       # a command is being given up; all is at rest
-        buffer, loader, walk, sums = (part(configuration) for part in (InputBuffer, SliceLoader, Walk, Sums))
+        streamed = configuration.crossbar.streamed
+        loading = AmplitudeLoader if streamed else SliceLoader
+        buffer, loader, walk, sums = (part(configuration) for part in (InputBuffer, loading, Walk, Sums))
+        reader = PlaneCollector(configuration) if streamed else loader      # of the buffer
         for name, part in (("buffer", buffer), ("loader", loader), ("walk", walk), ("sums", sums)):
             m.submodules[name] = ResetInserter(forget)(part)
         m.submodules.lines = lines = Lines(configuration)
@@ -133,12 +138,21 @@ class Crossbar(wiring.Component):
             self.converted.eq(converter.done)]
         m.d.sync += halting.eq(halt & ~forget)
         for part in (buffer, loader, walk, sums):
-            m.d.comb += [part.begin.eq(begin), part.command.eq(current)]
+            m.d.comb += part.begin.eq(begin)
+        for part in (buffer, walk, sums, *(() if streamed else (loader,))):
+            m.d.comb += part.command.eq(current)
 
-        # inputs, to the DACs
+        # inputs, to the DACs or, streamed, to the lines
         connect(m, flipped(self.x), buffer.x)
-        m.d.comb += [buffer.group.eq(loader.group), buffer.release.eq(loader.release),
-                     loader.available.eq(buffer.available), loader.beat.eq(buffer.beat)]
+        m.d.comb += [buffer.group.eq(reader.group), buffer.release.eq(reader.release),
+                     reader.available.eq(buffer.available), reader.beat.eq(buffer.beat)]
+        if streamed:
+            m.submodules.planes = ResetInserter(forget)(reader)
+            connect(m, walk.steps, reader.steps)
+            connect(m, reader.collected, lines.steps)
+            m.d.comb += [reader.begin.eq(begin), lines.bits.eq(reader.bits)]
+        else:
+            connect(m, walk.steps, lines.steps)
         sources = ((start, ~start.ready), (programmer, programmer.active),
                    (loader, start.ready & ~programmer.active & ~halt))
         for source, sends in sources:
@@ -150,7 +164,6 @@ class Crossbar(wiring.Component):
             start.ended.eq(sender.ended), start.answer.eq(sender.answer), loader.ended.eq(sender.ended)]
 
         # reads
-        connect(m, walk.steps, lines.steps)
         connect(m, lines.staged, sequence.staged)
         m.d.comb += [
             start.clear.eq(lines.clear), start.settled.eq(lines.settled & adc_switch.settled),
@@ -190,7 +203,7 @@ class Crossbar(wiring.Component):
 
         # counters
         counts = ((self.conversions, converter.done), (self.frames, sender.frames.valid & sender.frames.ready),
-                  (self.tile_reads, sums.take & sequence.conversion.closes),
+                  (self.tile_reads, sums.take & sequence.conversion.closes & sequence.conversion.step.closes_tile),
                   (self.verifies, programmer.verified), (self.given_up, programmer.given_up),
                   (self.saturated, converter.done & converter.over))
         for count, event in counts:

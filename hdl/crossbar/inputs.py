@@ -9,7 +9,7 @@ from rmdlora.golden.spec.refusal import RefusedValue
 from .frames import DacRegister, frame_layout
 from .walk import Command
 
-__all__ = ["MID_SCALE", "TRIGGER_LDAC", "InputBuffer", "SliceLoader", "beat_layout", "check_step"]
+__all__ = ["MID_SCALE", "TRIGGER_LDAC", "InputBuffer", "SliceLoader", "UpdateTimer", "beat_layout", "check_step"]
 
 BLOCKS = 4              # one at the DACs, one loading, and two beyond: a power of two
 MID_SCALE = 0x8000      # VCM
@@ -100,6 +100,48 @@ class InputBuffer(wiring.Component):
         return m
 
 
+class UpdateTimer(wiring.Component):
+    """Knows when the DACs' voltages are those of the latest TRIGGER frame: ``dac_settle_ticks`` after its CS rises.
+
+    Parameters
+    ----------
+    configuration : `rmdlora.golden.spec.configuration.Configuration`
+
+    Members
+    -------
+    trigger : In(1)
+        From now on they are not.
+    sent : In(1), applies : In(1)
+        A frame is on its way; it is that TRIGGER.
+    ended : In(1)
+        As of `FrameSender`.
+    settled : Out(1)
+        They are.
+    """
+
+    def __init__(self, configuration):
+        self._configuration = configuration
+        super().__init__({"trigger": In(1), "sent": In(1), "applies": In(1), "ended": In(1), "settled": Out(1, init=1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        applying = Signal()     # the frame on its way is a TRIGGER
+        settling = Signal()
+        timer = Signal(range(max(2, self._configuration.board.dac_settle_ticks)))
+        with m.If(self.sent):
+            m.d.sync += applying.eq(self.applies)
+        with m.If(settling):
+            m.d.sync += timer.eq(timer - 1)
+            with m.If(timer == 0):
+                m.d.sync += [self.settled.eq(1), settling.eq(0)]
+        with m.If(self.ended & applying):
+            m.d.sync += [applying.eq(0), settling.eq(1),
+                         timer.eq(max(0, self._configuration.board.dac_settle_ticks - 2))]
+        with m.If(self.trigger):
+            m.d.sync += self.settled.eq(0)
+        return m
+
+
 class SliceLoader(wiring.Component):
     """Sends each slice (the inputs of one vector and one row tile) to the DACs, then waits to be told to apply it.
 
@@ -136,7 +178,7 @@ class SliceLoader(wiring.Component):
             "begin": In(1), "command": In(Command), "group": Out(range(configuration.lora.groups(geometry.max_inputs))),
             "available": In(1), "beat": In(beat_layout(configuration, formats.activation)), "release": Out(1),
             "frames": Out(stream.Signature(frame_layout(self._parts))), "ended": In(1),
-            "loaded": Out(1), "trigger": In(1), "settled": Out(1, init=1)})
+            "loaded": Out(1), "trigger": In(1), "settled": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -192,17 +234,8 @@ class SliceLoader(wiring.Component):
                     offer_trigger()
             with m.State("Apply"):
                 offer_trigger()
-        applying = Signal()     # the frame on its way is a TRIGGER
-        settling = Signal()
-        timer = Signal(range(max(2, configuration.board.dac_settle_ticks)))
-        with m.If(self.frames.valid & self.frames.ready):
-            m.d.sync += applying.eq(frame.address == DacRegister.TRIGGER)
-        with m.If(settling):
-            m.d.sync += timer.eq(timer - 1)
-            with m.If(timer == 0):
-                m.d.sync += [self.settled.eq(1), settling.eq(0)]
-        with m.If(self.ended & applying):
-            m.d.sync += [applying.eq(0), settling.eq(1), timer.eq(max(0, configuration.board.dac_settle_ticks - 2))]
-        with m.If(self.trigger):
-            m.d.sync += self.settled.eq(0)
+        m.submodules.update = update = UpdateTimer(configuration)
+        m.d.comb += [update.trigger.eq(self.trigger), update.sent.eq(self.frames.valid & self.frames.ready),
+                     update.applies.eq(frame.address == DacRegister.TRIGGER), update.ended.eq(self.ended),
+                     self.settled.eq(update.settled)]
         return m

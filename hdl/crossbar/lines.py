@@ -39,9 +39,11 @@ class Lines(wiring.Component):
     """Shifts the pattern of the next read into the chains while the present one converts, and puts it on the lines when
     the next read is taken.
 
-    Rows in use have WL bit and BL bit 1, the others 0; SL bits stay 0, the low gain. With `Board.array_bits` the
-    array's number stands above the WL bits, at the far end of the chain. A read of the tile on the lines changes
-    nothing. The line switches go to READ and to no other mode but while a cell is programmed.
+    Rows in use have WL bit and BL bit 1, the others 0; SL bits are all 0, the low gain range, or all 1, the high one.
+    With `Board.array_bits` the array's number stands above the WL bits, at the far end of the chain. Streamed, the BL
+    bits are the plane's. Lines move that do not hold yet what the read wants: none for one of the tile on the lines,
+    but BL for every pass of a streamed one. The line switches go to READ and to no other mode but while a cell is
+    programmed.
 
     Parameters
     ----------
@@ -51,7 +53,8 @@ class Lines(wiring.Component):
     -------
     connect : In(1)
         Once, after start-up: from all open (as after reset) to mode READ, all bits 0.
-    steps : In(stream of `step_layout`)
+    steps : In(stream of `step_layout`), bits : In
+        Reads, and with streamed ones the BL bits of each.
     staged : Out(stream of `step_layout`)
         The same reads, each valid once its pattern waits in the chains. Taking one changes the lines.
     halt : In(1), resting : Out(1)
@@ -73,6 +76,7 @@ class Lines(wiring.Component):
         steps = stream.Signature(step_layout(configuration))
         high = ("oe_n", "mux_inh")
         super().__init__({
+            **({"bits": In(configuration.geometry.tile_rows)} if configuration.crossbar.streamed else {}),
             "connect": In(1), "cell": In(CellPort(configuration.geometry)), "steps": In(steps), "staged": Out(steps),
             "clear": Out(1), "settled": Out(1), "halt": In(1), "resting": Out(1),
             **{f"{line}_{pin}": Out(1, init=pin in high) for line in CHAINS for pin in self.PINS}})
@@ -96,19 +100,23 @@ class Lines(wiring.Component):
                      self.clear.eq(~Cat(chain.latching for chain in chains.values()).any())]
 
         step = self.steps.payload
-        moving = (switches["wl"], switches["bl"])
-        rows, array = Signal.like(step.rows), Signal(16)    # what the lines hold
+        rows, array, high = Signal.like(step.rows), Signal(16), Signal()    # what the lines hold
+        moves = {line: Signal(name=f"{line}_moves") for line in CHAINS}     # to what the next read wants
         same = Signal()
         rows_in_use = Cat(C(index) < step.rows for index in range(geometry.tile_rows))
         row, column = (Cat(index == number for index in range(count)) for number, count in (
             (cell.row, geometry.tile_rows), (cell.column, geometry.tile_columns)))
+        streamed = self._configuration.crossbar.streamed
         m.d.comb += [
-            same.eq((step.rows == rows) & (step.array == array)),
+            moves["wl"].eq((step.rows != rows) | (step.array != array)),
+            moves["bl"].eq(1 if streamed else step.rows != rows), moves["sl"].eq(step.high != high),
+            same.eq(~Cat(moves.values()).any()),
             chains["wl"].words.payload.eq(Mux(
                 cell.owned, Cat(Mux(cell.wl, row, 0), cell.array[:board.array_bits]),
                 Cat(rows_in_use, step.array[:board.array_bits]))),
-            chains["bl"].words.payload.eq(Mux(cell.owned, Mux(cell.bl, row, 0), rows_in_use)),
-            chains["sl"].words.payload.eq(Mux(cell.sl, column, 0)),
+            chains["bl"].words.payload.eq(
+                Mux(cell.owned, Mux(cell.bl, row, 0), self.bits if streamed else rows_in_use)),
+            chains["sl"].words.payload.eq(Mux(cell.owned, Mux(cell.sl, column, 0), step.high.replicate(len(column)))),
             cell.loaded.eq(Cat(chain.loaded for chain in chains.values()).all()),
             cell.settled.eq(switches["bl"].settled & switches["sl"].settled),
             cell.word_opened.eq(switches["wl"].opened & ~chains["wl"].latching),
@@ -119,7 +127,8 @@ class Lines(wiring.Component):
             m.d.comb += switch.change.eq(self.connect | (cell.owned & (
                 cell.connect_word if line == "wl" else cell.connect)))
         with m.If(cell.owned):
-            m.d.sync += rows.eq(0)      # no read has that: the next one does not find its lines as they were
+            # no read has no rows: the next one does not find its lines as they were; a cell leaves SL at zeros
+            m.d.sync += [rows.eq(0), high.eq(0)]
 
         with m.FSM():
             with m.State("Wait for a read"):
@@ -141,14 +150,13 @@ class Lines(wiring.Component):
                     m.d.sync += given.eq(0)
                     m.next = "Wait for a read"
             with m.State("Shift"):
-                # the chains differ in length: each takes its word once, and both must be done
-                both = [chains[line] for line in ("wl", "bl")]
-                taken = Signal(2)
-                for index, chain in enumerate(both):
-                    m.d.comb += chain.words.valid.eq(~taken[index])
+                # the chains differ in length: each that moves takes its word once, and all of them must be done
+                taken = Signal(len(chains))
+                for index, (line, chain) in enumerate(chains.items()):
+                    m.d.comb += chain.words.valid.eq(moves[line] & ~taken[index])
                     with m.If(chain.words.valid & chain.words.ready):
                         m.d.sync += taken[index].eq(1)
-                with m.If(Cat(chain.loaded for chain in both).all()):
+                with m.If(Cat(chain.loaded | ~moves[line] for line, chain in chains.items()).all()):
                     m.d.sync += taken.eq(0)
                     m.next = "Ready"
             with m.State("Ready"):
@@ -159,9 +167,9 @@ class Lines(wiring.Component):
                 with m.Elif(self.staged.ready):
                     m.next = "Wait for a read"
                     with m.If(~same):
-                        m.d.comb += [switch.change.eq(1) for switch in moving]
-                        m.d.sync += [rows.eq(step.rows), array.eq(step.array)]
+                        m.d.comb += [switch.change.eq(moves[line]) for line, switch in switches.items()]
+                        m.d.sync += [rows.eq(step.rows), array.eq(step.array), high.eq(step.high)]
                         m.next = "Change lines"
-            with m.State("Change lines"), m.If(Cat(switch.settled for switch in moving).all()):
+            with m.State("Change lines"), m.If(Cat(switch.settled for switch in switches.values()).all()):
                 m.next = "Wait for a read"
         return m

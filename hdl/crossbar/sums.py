@@ -1,17 +1,15 @@
 """From codes to `c`: pairs or reference subtracted, added up over row tiles, and handed out in beats."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from rmdlora.golden.spec.formats import count_bits
-from rmdlora.golden.spec.refusal import RefusedValue
 
 from .converter import CODE_BITS
 from .inputs import beat_layout
 from .walk import Command, step_layout
 
-__all__ = ["Sums", "conversion_layout", "sum_bits"]
+__all__ = ["Sums", "conversion_layout"]
 
 
 def conversion_layout(configuration):
@@ -20,21 +18,12 @@ def conversion_layout(configuration):
                               "closes": 1})
 
 
-def sum_bits(configuration):
-    """Bits of an exact sum of the largest layer's codes; refuses a ``formats.sum`` that could wrap."""
-    geometry = configuration.geometry
-    bits = CODE_BITS + 1 + count_bits(configuration.row_tiles(geometry.max_inputs))
-    if bits > configuration.formats.sum:
-        raise RefusedValue(f"formats.sum must be at least {bits}, for {geometry.max_inputs} inputs in tiles of "
-                           f"{geometry.tile_rows} rows, not {configuration.formats.sum}")
-    return bits
-
-
 class Sums(wiring.Component):
     """Adds the codes of every conversion to the sums of their outputs, and sends a block's sums when they are complete.
 
-    ``c[o] += code(+) - code(-)`` or ``code - code(reference)``, exact; the first row tile starts an output over. With a
-    reference column the position that holds it must be the first of its read. Two clocks an output. Two blocks are
+    ``c[o] += code(+) - code(-)`` or ``code - code(reference)``, times what its bit plane is worth where the read is
+    streamed, exact; the first share starts an output over. With a reference column the position that holds it must be
+    the first of its read. Two clocks an output. Two blocks are
     kept: one that adds up, one that is sent. A beat takes one or two clocks an element, once its outputs are final.
 
     Parameters
@@ -62,7 +51,7 @@ class Sums(wiring.Component):
     def __init__(self, configuration):
         self._configuration = configuration
         geometry, formats = configuration.geometry, configuration.formats
-        self._bits = sum_bits(configuration)
+        self._bits = configuration.sum_bits
         self._adcs = configuration.board.adcs(geometry.tile_columns)
         super().__init__({
             "begin": In(1), "command": In(Command), "conversion": In(conversion_layout(configuration)),
@@ -88,8 +77,10 @@ class Sums(wiring.Component):
         first_output = Array(p * places for p in range(configuration.board.positions))[position]
         output = Signal(16)             # within the tile
         address, reading = Signal(output_bits + lane_bits + 1), Signal()
+        before, after = Signal(signed(self._bits)), Signal(signed(self._bits))
         m.d.comb += [share.eq(place), address.eq(Cat((step.base + output)[:output_bits], step.lane, bank_in)),
-                     write.addr.eq(address), write.data.eq(Mux(step.first_row, 0, read.data) + difference)]
+                     write.addr.eq(address), before.eq(Mux(step.first_share, 0, read.data)), write.data.eq(after)]
+        m.d.comb += after.eq(self.add(m, before, difference))
         with m.FSM(name="add"):
             with m.State("Wait for codes"):
                 m.d.comb += self.idle.eq(1)
@@ -166,6 +157,18 @@ class Sums(wiring.Component):
         m.d.comb += self.free.eq(occupied != 2)
         m.d.sync += occupied.eq(occupied + self.open_block - drained)
         return m
+
+    def add(self, m, before, difference):
+        """``before`` and the difference; streamed, times what its plane is worth, known the clock after the look-up."""
+        passes = self._configuration.passes
+        if not passes:
+            return before + difference
+        plane = self.conversion.step.plane
+        bit = Array(C(entry.bit, 4) for entry in passes)[plane]
+        subtracted = Array(C(entry.subtracted, 1) for entry in passes)[plane]
+        worth = Signal(signed(self._bits))
+        m.d.sync += worth.eq(difference << bit)
+        return Mux(subtracted, before - worth, before + worth)
 
     def subtract(self, m):
         """``(difference, share, count)``: the share-th difference of the conversion's codes, of ``count`` there are."""
