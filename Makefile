@@ -12,10 +12,10 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test smoke lint soak cost generate clean
+.PHONY: help install demo test smoke lint soak soak-reads cost generate clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make .venv with everything, the command in .venv/bin/rmdlora
 
@@ -41,6 +41,9 @@ lint: install  ## style, no waivers
 
 soak: install  ## random vector files, golden against RTL, on both builds: make soak FILES=1000 SEED=1
 	$(BIN)/python -m rmdlora.cosim.soak --build both --files $(or $(FILES),200) --seed $(or $(SEED),1)
+
+soak-reads: install  ## random tile reads both ways, oracle against RTL at the pins: make soak-reads READS=500 SEED=1
+	$(BIN)/python -m rmdlora.cosim.tile_reads --reads $(or $(READS),500) --seed $(or $(SEED),1)
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/pytest -q -m soak tests/test_synthesis.py

@@ -41,7 +41,7 @@ def test_a_field_takes_what_fits_and_no_unknown_name():
         control.pack(colour=1)
     with pytest.raises(Refusal, match="register must be one of the table's, not 'NOWHERE'"):
         register("NOWHERE")
-    with pytest.raises(Refusal, match="field must be one of kind, crossbar, nearest, not 'colour'"):
+    with pytest.raises(Refusal, match="field must be one of kind, crossbar, nearest, high, not 'colour'"):
         control.field("colour")
 
 

@@ -217,7 +217,8 @@ REGISTERS = (
     Register("OP_CONTROL", 0x040, "rw", "What the next operation is.", (
         Field("kind", 0, 3, "0 forward, 1 backward, 2 update, 4 program a tile, 5 copy, 6 erase, 7 checksum"),
         Field("crossbar", 4, 1, "c comes from the crossbar instead of the c stream"),
-        Field("nearest", 5, 1, "update rounds to nearest instead of stochastically"))),
+        Field("nearest", 5, 1, "update rounds to nearest instead of stochastically"),
+        Field("high", 6, 1, "the crossbar's tiles are read in the high gain range"))),
     Register("OP_VECTORS", 0x044, "rw", "Vectors of the operation, n.", whole("n")),
     Register("OP_INPUTS", 0x048, "rw", "Inputs of the layer, k.", whole("k", 16)),
     Register("OP_OUTPUTS", 0x04C, "rw", "Outputs of the layer, d.", whole("d", 16)),
