@@ -6,7 +6,7 @@ from rmdlora.golden.spec.refusal import RefusedValue
 
 __all__ = ["adder_lines", "break_adder"]
 
-ADDER = re.compile(r"^(\s*assign [^;]*?) \+ ")
+ADDER = re.compile(r"^(\s*(?:assign )?[^\s;][^;]*? <?= [^;]*?) \+ ")
 SUGGESTED = 6
 
 

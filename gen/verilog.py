@@ -6,7 +6,8 @@ writes the Verilog, and a loop that clears the memory, for simulators, is put in
 the technology can, and nothing relies on it, the driver writes what it uses.
 
 Where some bits of a signal are constant Yosys writes ``always @*`` around a constant, which no simulator ever executes:
-for simulators that becomes an ``initial``. Signals of no bits, which Yosys would make two bits wide, go.
+for simulators that becomes an ``initial``. Signals of no bits, which Yosys would make two bits wide, go. Registers are
+written as `clocked` says.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from amaranth.back import rtlil, verilog
 from rmdlora.golden.spec.formats import STREAMS, container_bits
 from rmdlora.hdl.top import Chip
 
+from .clocked import clocked
 from .files import configuration_tables, heading, write_when_changed
 
 __all__ = ["MODULE", "interface", "memories", "verilog_text", "write_verilog"]
@@ -55,7 +57,7 @@ def convert(component, name):
     # The step after `rtlil.convert` inside `amaranth.back.verilog.convert`; the version of Amaranth is pinned.
     text = verilog._convert_rtlil_text(NO_BITS.sub("", ZERO_WORDS.sub("", text)), strip_internal_attrs=True)
     text = CONSTANT.sub(r"`ifdef SYNTHESIS\n  always @*\n`else\n  initial\n`endif\n\1", text)
-    return MEMORY.sub(clear_memory, text)
+    return MEMORY.sub(clear_memory, clocked(text))
 
 
 @contextlib.contextmanager

@@ -50,11 +50,10 @@ class Generators(wiring.Component):
         # A soft reset, which resets the unit from outside, leaves them; the reset of the clock domain does not.
         states = Array(Signal(32, init=1, reset_less=True, name=f"generator_{lane}")
                        for lane in range(self.groups * lanes.lanes))
-        m.d.comb += self.port.r_data.eq(states[self.port.lane])
-        with m.If(self.port.w_en):
-            for lane, state in enumerate(states):
-                with m.If(self.port.lane == lane):
-                    m.d.sync += state.eq(Mux(self.port.w_data == 0, 1, self.port.w_data))
+        draws = Signal.like(self.draws, reset_less=True)
+        moves = Signal()    # the one condition of all that follows: idle, no simulator computes a step
+        m.d.comb += [self.port.r_data.eq(states[self.port.lane]), self.draws.eq(draws),
+                     moves.eq(self.advance | self.port.w_en)]
 
         steps = [[Const(mask, 32) for mask in step_masks(w + 1)] for w in range(lanes.rows)]
         trainable = self.trainable.word_select(self.rank_group, lanes.lanes)
@@ -66,8 +65,8 @@ class Generators(wiring.Component):
                 way = Signal(32, name=f"way_{w}_{j}")
                 m.d.comb += way.eq(Cat((old & mask).xor() for mask in steps[w]))
                 ways.append(way)
-                with m.If(self.advance):
-                    m.d.sync += self.draws[w * lanes.lanes + j].eq(way)
+                with m.If(moves), m.If(self.advance):
+                    m.d.sync += draws[w * lanes.lanes + j].eq(way)
             # The last position inside the layer is the one whose successor lies outside.
             ends = [self.positions[w] & (~self.positions[w + 1] if w + 1 < lanes.rows else 1)
                     for w in range(lanes.rows)]
@@ -75,8 +74,12 @@ class Generators(wiring.Component):
             m.d.comb += new.eq(Cat(Cat(way[bit] & end for way, end in zip(ways, ends, strict=True)).any()
                                    for bit in range(32)))
             for group in range(self.groups):
-                with m.If(self.advance & trainable[j] & (self.rank_group == group)):
-                    m.d.sync += states[group * lanes.lanes + j].eq(new)
+                lane, state = group * lanes.lanes + j, states[group * lanes.lanes + j]
+                with m.If(moves):
+                    with m.If(self.port.w_en & (self.port.lane == lane)):
+                        m.d.sync += state.eq(Mux(self.port.w_data == 0, 1, self.port.w_data))
+                    with m.If(self.advance & trainable[j] & (self.rank_group == group)):
+                        m.d.sync += state.eq(new)
         with m.If(ResetSignal(allow_reset_less=True)):
-            m.d.sync += [state.eq(1) for state in states]
+            m.d.sync += [draws.eq(0), *(state.eq(1) for state in states)]
         return m
