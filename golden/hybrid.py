@@ -89,6 +89,18 @@ class HybridLayer:
         """Real value of a code of each lane of ``b``, float64 (r,)."""
         return self.y_scale / (self.p_worth * 2.0**self.u_shift)
 
+    def as_read(self, configuration):
+        """``(weights (d, k), bias (d,))``, float64: what a read of the cells amounts to, rounding and noise apart."""
+        geometry, crossbar = configuration.geometry, configuration.crossbar
+        tiles = self.conductances.reshape(configuration.row_tiles(self.inputs), -1, geometry.tile_rows,
+                                          geometry.tile_columns).transpose(0, 2, 1, 3)
+        signed = (tiles[..., 0::2] - tiles[..., 1::2] if crossbar.mapping == "differential"
+                  else tiles[..., :-1] - tiles[..., -1:])
+        signed = signed.reshape(tiles.shape[0] * geometry.tile_rows, -1)[:self.inputs, :self.outputs]   # (k, d)
+        gain = self.y_scale * self.gain * 2.0**-self.w_shift
+        worth = crossbar.step * crossbar.num * 2.0**-crossbar.shift / self.x_scale
+        return (gain * worth * signed).T, -gain * self.offset
+
     def active(self, slots):
         """Mask bool (r,) of the lanes of ``slots``."""
         mask = np.zeros(self.rank, dtype=bool)
@@ -139,6 +151,22 @@ class HybridNetwork:
     def conductances(self):
         """Integer conductances of every array, int64 (tiles, tile rows, tile columns): what the board holds."""
         return np.concatenate([layer.conductances for layer in self.layers.values()])
+
+    def run_float(self, inputs, slots=()):
+        """The model's output (float64) were nothing rounded, saturated or noisy: its float twin.
+
+        Weights are the cells as they stand, through the gains and offsets of the calibration; adapters what their codes
+        are worth.
+        """
+        def call(name, x):
+            layer = self.layers[name]
+            weights, bias = layer.as_read(self.configuration)
+            active = layer.active(slots)
+            a, b = (layer.a * layer.a_worth[:, None])[active], (layer.b * layer.b_worth)[:, active]
+            return x @ torch.from_numpy(weights.T) + torch.from_numpy(bias) + x @ torch.from_numpy(a.T @ b.T)
+
+        with torch.no_grad():
+            return self.glue(torch.as_tensor(inputs, dtype=torch.float64), call)
 
     def run(self, inputs, backend, slots=(), report=None):
         """See the class."""

@@ -15,13 +15,13 @@ from rmdlora.golden.face.recipe import (
     retrain_weights,
     train_adapter,
 )
-from rmdlora.golden.hybrid import OracleLayers, map_network
+from rmdlora.golden.hybrid import HybridNetwork, OracleLayers, map_network
 from rmdlora.golden.training import OracleUnit
 
 from ..board import Board
 from ..hybrid import ArrayRead
 
-__all__ = ["STAGES", "Machine", "Run", "judge", "run_hybrid", "run_reprogrammed"]
+__all__ = ["STAGES", "Machine", "Run", "judge", "run_hybrid", "run_reprogrammed", "wanted_share"]
 
 STAGES = {"learn": (), "unlearn": ("unlearn",), "continual": ("unlearn", "continual")}     # and the adapters summed
 
@@ -56,13 +56,15 @@ class Machine:
 
 @dataclasses.dataclass
 class Run:
-    """What one seed gave: float64 ``logits`` {stage: (n, 6)} on the test pictures, of ``identity`` (n,); ``networks``
-    {stage: `HybridNetwork`}; ``mixer`` {stage: the float network programmed}; ``pulses`` {stage: programming cycles};
-    ``updates`` {stage: made}."""
+    """What one seed gave, by stage: float64 ``logits`` (n, 6) on the test pictures of ``identity`` (n,), and those of
+    the float ``twins``; ``features`` (n, 20), what the last layer was given; ``networks`` (`HybridNetwork`), ``mixers``
+    (the float network whose weights were programmed), ``pulses`` (programming cycles of all cells)."""
 
     data: object
     machine: Machine
     logits: dict = dataclasses.field(default_factory=dict)
+    twins: dict = dataclasses.field(default_factory=dict)
+    features: dict = dataclasses.field(default_factory=dict)
     networks: dict = dataclasses.field(default_factory=dict)
     mixers: dict = dataclasses.field(default_factory=dict)
     pulses: dict = dataclasses.field(default_factory=dict)
@@ -73,9 +75,12 @@ class Run:
         return self.data.test[1]
 
     def judge(self, stage, network, slots):
-        """Run the test pictures through ``network`` and keep what it says."""
-        self.networks[stage] = network
-        self.logits[stage], _ = network.run(self.data.test[0], self.machine.test, slots)
+        """Run the test pictures through ``network`` as it stands, and keep what it says."""
+        frozen = HybridNetwork(network.glue, dict(network.layers), network.configuration)
+        images = self.data.test[0]
+        self.networks[stage], self.twins[stage] = frozen, frozen.run_float(images, slots)
+        self.logits[stage], runs = frozen.run(images, self.machine.test, slots)
+        self.features[stage] = runs[-1].x * runs[-1].layer.x_scale
 
 
 def run_hybrid(configuration, recipe, seed, mixer=None, data=None, preset=None, hardware=True, report=None):
@@ -127,3 +132,9 @@ def judge(logits, identity):
             "forgotten_after_continual": share("continual", {FORGET}),
             "retained_after_continual": share("continual", kept),
             "new": share("continual", {NEW})}
+
+
+def wanted_share(logits, identity):
+    """Share named right of the test pictures of everybody who is to be known at the end."""
+    wanted = identity != FORGET
+    return float((logits.argmax(dim=1) == identity)[wanted].double().mean())

@@ -1,0 +1,151 @@
+"""The pictures of the face task's page."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from rmdlora.golden.face import confusion
+from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW
+
+from ..drawing import AFTER, ANALOGUE, BAD, BEFORE, DIGITAL, GRID, INK, QUIET, as_svg
+from .stages import STAGES
+
+__all__ = ["draw_accuracy", "draw_adapters", "draw_confusion", "draw_costs", "draw_features", "draw_noise"]
+
+PEOPLE = LEARNED + 1
+WORDS = {"learn": "learned", "unlearn": "after unlearning", "continual": "after learning anew"}
+COLOURS = {"learn": BEFORE, "unlearn": AFTER, "continual": ANALOGUE}
+PERSONS = (BEFORE, ANALOGUE, BAD, DIGITAL, "#8a6d3b", AFTER)
+
+
+def share_by_person(runs, stage, logits="logits"):
+    """Share of every person's test pictures named right, over all ``runs``: (people,)."""
+    given = torch.cat([getattr(run, logits)[stage].argmax(dim=1) for run in runs])
+    identity = torch.cat([run.identity for run in runs])
+    return np.array([float((given == person)[identity == person].double().mean()) for person in range(PEOPLE)])
+
+
+def name_person(person):
+    """A person and their part in the task, on two lines."""
+    return f"{person}\n" + ("forget" if person == FORGET else "new" if person == NEW else "retain")
+
+
+def draw_accuracy(runs):
+    """Test accuracy by person and stage: the hybrid as bars, its float twin as circles."""
+    figure = Figure(figsize=(6.4, 2.7))
+    axes = figure.add_subplot()
+    places = np.arange(PEOPLE)
+    for index, stage in enumerate(STAGES):
+        place = places + 0.27 * (index - 1)
+        axes.bar(place, np.maximum(100 * share_by_person(runs, stage), 0.8), 0.25, color=COLOURS[stage],
+                 label=WORDS[stage])
+        axes.plot(place, 100 * share_by_person(runs, stage, "twins"), "o", mfc="white", mec=INK, ms=4, clip_on=False,
+                  label="float twin" if stage == "continual" else None)
+    axes.set_xticks(places, [name_person(person) for person in places])
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("test accuracy, %")
+    axes.grid(axis="y", color=GRID)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
+    return as_svg(figure, "accuracy by person and stage")
+
+
+def draw_confusion(runs):
+    """Counts of test pictures by who they show and who the hybrid says they show, after every stage."""
+    figure = Figure(figsize=(7.4, 2.6))
+    for index, stage in enumerate(STAGES):
+        counts = sum(confusion(run.logits[stage], run.identity) for run in runs)
+        axes = figure.add_subplot(1, 3, index + 1)
+        axes.imshow(counts, cmap="Blues", vmin=0, vmax=1.15 * counts.max())
+        for row, column in np.argwhere(counts):
+            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=7.5,
+                      color="white" if counts[row, column] > 0.7 * counts.max() else INK)
+        axes.set_xticks(range(PEOPLE))
+        axes.set_yticks(range(PEOPLE))
+        axes.tick_params(length=0)
+        axes.set_title(WORDS[stage])
+        axes.set_xlabel("given")
+        if not index:
+            axes.set_ylabel("true")
+        axes.spines[:].set_visible(False)
+    figure.tight_layout(pad=0.6)
+    return as_svg(figure, "confusion by stage")
+
+
+def draw_features(run):
+    """t-SNE of what the network says of the test pictures (logits and last features), before and after."""
+    from sklearn.manifold import TSNE  # slow to import
+
+    figure = Figure(figsize=(7.4, 2.6))
+    identity = run.identity.numpy()
+    for index, stage in enumerate(STAGES):
+        said = torch.softmax(run.logits[stage], dim=1).numpy()
+        points = np.concatenate([run.features[stage] / run.features[stage].std(), 3 * said], axis=1)
+        flat = TSNE(perplexity=min(5, len(points) / 3.1), init="pca", random_state=0).fit_transform(points)
+        axes = figure.add_subplot(1, 3, index + 1)
+        for person in range(PEOPLE):
+            mark = "x" if person == FORGET else "^" if person == NEW else "o"
+            axes.plot(*flat[identity == person].T, mark, ms=5.5, color=PERSONS[person],
+                      label=name_person(person).replace("\n", ": "))
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(WORDS[stage])
+    figure.axes[1].legend(frameon=False, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=7.5,
+                          handletextpad=0.1, columnspacing=1.0)
+    return as_svg(figure, "t-SNE before and after")
+
+
+def draw_adapters(network):
+    """Histograms of the codes of both adapters, all layers together."""
+    figure = Figure(figsize=(6.4, 2.3))
+    for index, (matrix, letter) in enumerate((("a", "A"), ("b", "B"))):
+        axes = figure.add_subplot(1, 2, index + 1)
+        for stage in ("unlearn", "continual"):
+            codes = [getattr(layer, matrix)[layer.slots[stage]] if matrix == "a" else
+                     getattr(layer, matrix)[:, layer.slots[stage]]
+                     for layer in network.layers.values() if stage in layer.slots]
+            axes.hist(np.concatenate([part.ravel() for part in codes]), 40, color=COLOURS[stage], alpha=0.65,
+                      label=f"{stage}, {sum(part.size for part in codes):,} words")
+        axes.set_title(f"codes of {letter}")
+        axes.set_xlabel("code")
+        axes.legend(frameon=False, fontsize=7.5)
+    figure.axes[0].set_ylabel("words")
+    figure.tight_layout(pad=0.6)
+    return as_svg(figure, "adapter weights")
+
+
+def draw_costs(costs):
+    """Bars of ``costs`` [(what, hybrid, reprogrammed)], each pair on a logarithmic axis of its own; 0 stays without a
+    bar."""
+    figure = Figure(figsize=(7.4, 0.62 * len(costs) + 0.5))
+    for index, (what, *pair) in enumerate(costs):
+        axes = figure.add_subplot(len(costs), 1, index + 1)
+        largest = max(max(pair), 1e-30)
+        for place, (value, colour, kind) in enumerate(zip(pair, (AFTER, QUIET), ("hybrid", "reprogramming"),
+                                                          strict=True)):
+            length = 0 if value <= 0 else max(0.02, 1 + np.log10(value / largest) / 6)
+            axes.barh(-place, length, 0.75, color=colour)
+            axes.text(length + 0.01, -place, f"{kind}: {value:,.4g}", va="center", fontsize=7.5)
+        axes.set_xlim(0, 1.5)
+        axes.axis("off")
+        axes.set_title(what, loc="left", fontsize=8, pad=2)
+    figure.tight_layout(pad=0.3)
+    return as_svg(figure, "costs of both ways")
+
+
+def draw_noise(sweep):
+    """Accuracy over the persons wanted at the end against the programming noise: ``sweep`` {sigma in uS: (hybrid,
+    reprogrammed, hybrid before any adapter)}, shares, each a list over the seeds."""
+    figure = Figure(figsize=(5.0, 2.6))
+    axes = figure.add_subplot()
+    sigmas = sorted(sweep)
+    for index, (label, colour) in enumerate((("hybrid", AFTER), ("full reprogramming", QUIET))):
+        values = [np.array(sweep[sigma][index]) * 100 for sigma in sigmas]
+        axes.errorbar(sigmas, [value.mean() for value in values], [value.std() for value in values], marker="o", ms=4,
+                      capsize=2, color=colour, label=label)
+    axes.set_ylim(0, 103)
+    axes.set_xlabel("standard deviation of a programmed cell, µS")
+    axes.set_ylabel("retained and new, %")
+    axes.grid(color=GRID)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    return as_svg(figure, "accuracy against noise")

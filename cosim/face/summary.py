@@ -1,0 +1,195 @@
+"""What the face task found, over the seeds: figures, tables and the parts of the page."""
+
+import torch
+from rmdlora.golden.costs import published_ratios
+from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW
+
+from ..drawing import look
+from ..outcome import Grid, Outcome, Section, over_seeds
+from .ledger import count_hybrid, count_reprogrammed, event_grid, ratio_grid
+from .pictures import draw_accuracy, draw_adapters, draw_confusion, draw_costs, draw_features, draw_noise
+from .stages import STAGES, judge, wanted_share
+
+__all__ = ["gather"]
+
+PEOPLE = LEARNED + 1
+RULE = (
+    "Selection rule: 7 of a person's 10 pictures, drawn by the seed, are for training and the others for test, before "
+    "any variant is made. Every length, rate and bound of the recipe was set once on persons 6 to 17 of the collection "
+    "(see --people), whom the task never sees; each training runs its fixed number of updates and its last state is "
+    "taken. So no epoch, threshold or seed was chosen on a test picture.")
+WANTED = {"learned": (">=", 0.95), "forgotten_after_unlearning": ("<=", 0.05),
+          "forgotten_after_continual": ("<=", 0.05), "new": (">=", 0.90)}
+NAMES = {"learned": "learned, five people", "retained_before": "of these, those to retain",
+         "forgotten_after_unlearning": "forgotten, unlearned", "retained_after_unlearning": "retained, unlearned",
+         "forgotten_after_continual": "forgotten, learned anew", "retained_after_continual": "retained, learned anew",
+         "new": "new person", "wanted_after_continual": "retained and new, at the end"}
+COSTS = (("parameters trained", "trainable", "{:,}"), ("programming pulses", "rm_pulses", "{:,}"),
+         ("energy to write the result, 180 nm, J", "deploy_joules_chip", "{:.3e}"),
+         ("energy to write it, board, J", "write_joules_board", "{:.3e}"),
+         ("SRAM words written in training", "sram_words_written", "{:,}"),
+         ("energy of these, 180 nm, J", "write_joules_chip", "{:.3e}"),
+         ("programming, s", "programming_seconds", "{:.2f}"),
+         ("LoRA unit, cycles forward", "cycles_forward", "{:,}"),
+         ("LoRA unit, cycles backward", "cycles_backward", "{:,}"),
+         ("LoRA unit, cycles update", "cycles_update", "{:,}"), ("LoRA unit, s", "lora_seconds", "{:.3f}"),
+         ("energy of training, 180 nm, J", "training_joules_chip", "{:.3e}"),
+         ("pictures read from the array", "pictures", "{:,}"),
+         ("ADCs converting for them, s", "read_adc_seconds", "{:.1f}"),
+         ("energy of these reads, board, J", "read_joules_board", "{:.3f}"),
+         ("energy of these reads, 180 nm, J", "read_joules_chip", "{:.3e}"))
+COMPARED = (
+    "Bars: the integer network on the array with all its noise, adapters trained by the hardware's own update. "
+    "Circles: its float twin, the same cells and adapters with nothing rounded. Full reprogramming trains all weights "
+    "for the same steps, losses and pictures, and programs every cell again, under the same noise.")
+TRAINED = (
+    "Codes of both adapters at the end. The first one, r = 6, was frozen when the second, r = 8, was trained beside "
+    "it; the network is the sum of both, so what the first took away stays away.")
+SWEPT_WORDS = (
+    "Every cell lands at its target plus a normal error of this size. The hybrid's adapters learn on the cells as they "
+    "landed; full reprogramming learns first and meets a new error after each programming.")
+COSTED = (
+    "Counted for the recipe as it ran: pulses by the device model's write-verify; words, products and cycles as the "
+    "gateware makes them. Board parts and the projection to 180 nm stand in columns of their own and are never added. "
+    "Writing the result means the trained words once, or all pulses and verifies; training also writes the optimiser's "
+    "states, for every block of vectors, which the published ratios leave out.",
+    "Reading the array for every training picture is the larger part of what the hybrid spends, and is shown apart: "
+    "the published ratios leave it out. Sums of layers before the first adapter do not change and could be kept.")
+
+
+def percent(share):
+    """A share as text."""
+    return f"{100 * share:.1f} %"
+
+
+def gather(kinds, sweep, recipe, options, chip=None):
+    """The `Outcome` of the runs {kind: one a seed}, of the sweep over noise {sigma: (hybrid, reprogrammed)}, and of the
+    `Chip` where there was one."""
+    hybrid, pictures = kinds["hybrid"], kinds["hybrid"][0].data.pictures
+    shares = {kind: over_seeds([judge(run.logits, run.identity) for run in runs]) for kind, runs in kinds.items()}
+    shares["float"] = over_seeds([judge(run.twins, run.identity) for run in hybrid])
+    for kind, runs in kinds.items():
+        shares[kind] |= over_seeds([{"wanted_after_continual": wanted_share(run.logits["continual"], run.identity)}
+                                    for run in runs])
+    figures = dict(shares["hybrid"])
+    figures |= {f"{kind}_{name}": value for kind, given in shares.items() if kind != "hybrid"
+                for name, value in given.items()}
+    writes = [run.pulses["unlearn"] + run.pulses["continual"] for run in hybrid]
+    figures |= {"rm_writes": sum(writes) / len(writes), "rm_writes_seeds": writes,
+                "rm_writes_counted_by": "the array model, all cells, unlearning and learning anew",
+                "seeds": len(hybrid), "device": options.device, "data_source": pictures.source,
+                "data_kind": pictures.kind, "selection_rule": RULE}
+    for sigma, found in sweep.items():
+        for kind, each in zip(("hybrid", "reprogrammed"), found, strict=True):
+            figures |= {f"noise_{sigma:g}us_{kind}": sum(each) / len(each), f"noise_{sigma:g}us_{kind}_seeds": each}
+    costs = count_costs(kinds, recipe)
+    figures |= {f"cost_{stage}_{kind}_{name}": value for (stage, kind), given in costs.items()
+                for name, value in given.items()}
+    figures |= {f"paper_{ratio.name.replace(': ', '_').replace(', ', '_').replace(' ', '_')}_recomputed": ratio.real
+                for ratio in published_ratios()}
+    troubles, lines = (), [RULE]
+    if chip:
+        figures |= chip_figures(chip)
+        lines, troubles = [*lines, *chip_lines(chip)], tuple(chip.troubles)
+    grid = share_grid(figures, shares)
+    headlines = (*((NAMES[name], percent(figures[name])) for name in (
+        "learned", "forgotten_after_continual", "retained_after_continual", "new")),
+        ("programming pulses in unlearning and learning anew", f"{figures['rm_writes']:g}"))
+    lead = (f"{pictures.source}. Array: preset {options.device}, {len(hybrid)} seed{'s' if len(hybrid) > 1 else ''}. "
+            "Weights are programmed once; all that follows happens in adapters.")
+    return Outcome("Faces: learn, forget, learn anew", lead, figures, (grid, cost_grid(costs)), tuple(lines), headlines,
+                   draw_sections(kinds, sweep, costs, grid, lines), troubles)
+
+
+def draw_sections(kinds, sweep, costs, grid, lines):
+    """The parts of the page."""
+    hybrid = kinds["hybrid"]
+    with look():
+        sections = [
+            Section("What became of whom", (COMPARED,), (grid, *identity_grids(hybrid)),
+                    ((draw_accuracy(hybrid),), (draw_confusion(hybrid),), (draw_features(hybrid[0]),))),
+            Section("What was learned", (TRAINED,), (), ((draw_adapters(hybrid[0].networks["continual"]),),))]
+        if sweep:
+            sections.append(Section("Noise", (SWEPT_WORDS,), (), ((draw_noise(sweep),),)))
+        bars = [(f"{stage}: {what}", costs[stage, "hybrid"][name], costs[stage, "reprogrammed"][name])
+                for stage in ("unlearn", "continual")
+                for what, name in (("parameters trained", "trainable"), ("programming pulses", "rm_pulses"),
+                                   ("energy to write the result, 180 nm projection, J", "deploy_joules_chip"))]
+        sections.append(Section("Costs, counted", COSTED, (cost_grid(costs), event_grid(), ratio_grid()),
+                                ((draw_costs(bars),),)))
+    return (*sections, Section("Rule and checks", tuple(lines)))
+
+
+def share_grid(figures, shares):
+    """The table of accuracies."""
+    rows = [[NAMES[name], target(name, figures), *(percent(given[name]) if name in given else "" for given in (
+        shares[kind] for kind in ("hybrid", "float", "optimiser", "reprogrammed")))] for name in NAMES]
+    return Grid(f"share of test pictures named right, mean of {figures['seeds']} seeds", (
+        "", "target", "hybrid,\nchip's update", "its float\ntwin", "hybrid,\nAdam", "reprogram-\nming"), rows)
+
+
+def count_costs(kinds, recipe):
+    """``{(stage, kind): counts}`` of both ways."""
+    hybrid, other = kinds["hybrid"], kinds["reprogrammed"]
+    configuration, mixer, costs = hybrid[0].machine.configuration, hybrid[0].mixers["learn"], {}
+    for stage in ("unlearn", "continual"):
+        pulses = sum(run.pulses[stage] for run in other) // len(other)
+        costs[stage, "hybrid"] = count_hybrid(configuration, mixer, recipe, stage)
+        costs[stage, "reprogrammed"] = count_reprogrammed(configuration, mixer, pulses)
+    return costs
+
+
+def cost_grid(costs):
+    """The table of costs."""
+    rows = []
+    for what, name, form in COSTS:
+        cells = [form.format(costs[stage, kind][name]) if name in costs[stage, kind] else ""
+                 for stage in ("unlearn", "continual") for kind in ("hybrid", "reprogrammed")]
+        rows.append([what, *cells])
+    return Grid("what it cost", ("", "unlearn,\nhybrid", "unlearn,\nreprogramming", "learn anew,\nhybrid",
+                                 "learn anew,\nreprogramming"), rows)
+
+
+def chip_figures(chip):
+    """What the chip counted and what was compared, flat."""
+    figures = {"rm_writes": chip.rm_writes, "rm_writes_seeds": [chip.rm_writes],
+               "rm_writes_counted_by": "PULSES of the RTL, after programming", "rtl_differing": len(chip.troubles),
+               "rtl_codes_compared": sum(chip.compared.values())}
+    for part, counts in chip.counts.items():
+        figures |= {f"rtl_{part}_{name}": count for name, count in counts.items()}
+    return figures | {f"rtl_compared_{name.replace(' ', '_')}": count for name, count in chip.compared.items()}
+
+
+def chip_lines(chip):
+    """The same in words."""
+    programmed, unlearned, anew = (chip.counts[part] for part in ("programming", "unlearn", "continual"))
+    faces = sum(len(logits) for logits in chip.logits.values())
+    yield (f"on the RTL: {programmed['cells']} cells programmed at the pins with {programmed['pulses']} pulses; "
+           f"{unlearned['updates']} updates of unlearning and {anew['updates']} of learning anew, all the chip's, with "
+           f"{chip.rm_writes} pulses; {faces} whole faces through the pins")
+    for stage, logits in chip.logits.items():
+        right = (logits.argmax(axis=1) == chip.identity[stage]).tolist()
+        yield f"faces at the pins after {stage}: {sum(right)} of {len(right)} named as the data names them"
+    if not chip.troubles:
+        yield f"agreed: {sum(chip.compared.values()):,} codes equal the oracle's, adapters and states at the end too"
+
+
+def target(name, figures):
+    """What a figure should be, as text."""
+    if name in WANTED:
+        sign, share = WANTED[name]
+        return f"{sign} {100 * share:.0f} %"
+    return f">= {percent(figures['retained_before'] - 0.03)}" if name.startswith("retained_after") else ""
+
+
+def identity_grids(runs):
+    """Test accuracy of every person after every stage, all seeds together."""
+    rows = []
+    for person in range(PEOPLE):
+        role = " (forgotten)" if person == FORGET else " (new)" if person == NEW else ""
+        row = [f"person {person}{role}"]
+        for stage in STAGES:
+            right = torch.cat([(run.logits[stage].argmax(dim=1) == person)[run.identity == person] for run in runs])
+            row.append(percent(float(right.double().mean())))
+        rows.append(row)
+    return [Grid("test accuracy by person", ("", "learned", "after unlearning", "after learning anew"), rows)]
