@@ -12,7 +12,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test smoke lint soak soak-reads cost generate clean
+.PHONY: help install demo test smoke lint soak soak-reads proofs cost generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ soak: install  ## random vector files, golden against RTL, on both builds: make 
 
 soak-reads: install  ## random tile reads both ways, oracle against RTL at the pins: make soak-reads READS=500 SEED=1
 	$(BIN)/python -m rmdlora.cosim.tile_reads --reads $(or $(READS),500) --seed $(or $(SEED),1)
+
+proofs: install  ## what the sequencer never does, proved: k-induction, covers, and seeded bugs that are noticed
+	$(BIN)/pytest -q --durations=0 tests/test_formal.py
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/pytest -q -m soak tests/test_synthesis.py

@@ -120,7 +120,8 @@ class Crossbar(wiring.Component):
 
         # commands
         begin, command = Signal(), Signal(Command)
-        halting, framing = Signal(), Signal()
+        halting = Signal()
+        framing = Signal()
         m.d.comb += [self.command.ready.eq(~self.busy & ~halting & ~programmer.active),
                      begin.eq(self.command.valid & self.command.ready & start.ready),
                      self.ready.eq(start.ready), self.failed.eq(start.failed)]
@@ -189,7 +190,8 @@ class Crossbar(wiring.Component):
         connect(m, flipped(self.cells), cells.access)
         connect(m, programmer.cell, lines.cell)
         m.d.comb += [
-            programmer.permit.eq(start.ready & ~self.busy & ~halting & ~self.command.valid),
+            programmer.permit.eq(start.ready & ~self.busy & ~halting & ~self.command.valid & lines.resting
+                                 & sequence.resting & adc_switch.settled),
             programmer.framing.eq(converter.framing),
             self.job_done.eq(programmer.finished),
             cells.cell.eq(programmer.index), programmer.target.eq(cells.target), cells.result.eq(programmer.result),

@@ -58,7 +58,7 @@ class Lines(wiring.Component):
     staged : Out(stream of `step_layout`)
         The same reads, each valid once its pattern waits in the chains. Taking one changes the lines.
     halt : In(1), resting : Out(1)
-        Stage nothing, and forget the pattern that waits in the chains; it has been forgotten, and all is connected.
+        Stage nothing, and forget the pattern that waits in the chains; none waits, and all is connected.
     cell : In(`CellPort`)
         May become ``owned`` only between commands.
     clear : Out(1)
@@ -134,11 +134,11 @@ class Lines(wiring.Component):
             with m.State("Wait for a read"):
                 with m.If(cell.owned & cell.load):
                     m.next = "Shift a cell"
-                with m.Elif(self.halt):
+                with m.Elif(self.halt | ~self.steps.valid):
                     m.d.comb += self.resting.eq(self.settled)
-                with m.Elif(self.steps.valid & same):
+                with m.Elif(same & ~cell.owned):
                     m.next = "Ready"
-                with m.Elif(self.steps.valid):
+                with m.Elif(~cell.owned):
                     m.next = "Shift"
             with m.State("Shift a cell"):
                 given = Signal(len(chains))

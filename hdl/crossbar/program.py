@@ -86,7 +86,8 @@ class Programmer(wiring.Component):
         configuration, board, cell = self._configuration, self._configuration.board, self.cell
         geometry = configuration.geometry
         rows_dacs, supplies = (1 << (self._parts - 1)) - 1, 1 << (self._parts - 1)
-        job, target, low, high = Signal(Job), Signal(Target), Signal(signed(16)), Signal(signed(16))
+        job = Signal(Job)
+        target, low, high = Signal(Target), Signal(signed(16)), Signal(signed(16))
         code = Signal(signed(CODE_BITS))
         pulses, amplitude = Signal(16), Signal(16)  # spent on this cell; of the latest
         resetting = Signal()                        # the latest was a RESET
@@ -98,7 +99,8 @@ class Programmer(wiring.Component):
             m.d.sync += timer.eq(timer - 1)
 
         # A DAC's update: until its frame has ended, and then until it has settled
-        updating, update_timer = Signal(), Signal(range(board.dac_settle_ticks + 1))
+        updating = Signal()
+        update_timer = Signal(range(board.dac_settle_ticks + 1))
         frame = self.frames.payload
         with m.If(update_timer != 0):
             m.d.sync += update_timer.eq(update_timer - 1)
