@@ -59,7 +59,7 @@ def test_the_command_writes_one_page_that_needs_nothing_else(tmp_path, capsys):
                        'classname="tests.test_a" name="c"><skipped/></testcase></testsuite></testsuites>')
     assert main(["report", "--config", "tiny", "--out", str(tmp_path / "r"), "--tests", str(results)]) == 0
     page = (tmp_path / "r" / "report.html").read_text()
-    for title in ("The system", "Configuration", "Registers", "Cycles", "Resources", "Schedule", "Tests"):
+    for title in ("The system", "Configuration", "Registers", "Cycles", "Resources", "Schedule", "Cells", "Tests"):
         assert f"<h2>{title}</h2>" in page
     assert "<svg" in page and "[sram] words" in page and "src=" not in page and "<link" not in page
     figures = json.loads((tmp_path / "r" / "report.json").read_text())
