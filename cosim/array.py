@@ -21,6 +21,7 @@ from rmdlora.golden.spec.refusal import RefusedType, RefusedValue, need_integer
 from .cells import draw_cells
 from .device import QUANTILES, DeviceModel, normal
 from .history import History
+from .stages import draw_stages
 
 __all__ = ["Array", "combine_codes"]
 
@@ -62,6 +63,8 @@ class Array:
         for every cycle of `program`. They use up the endurance (`used_endurance`).
     cells : `cells.Cells`
         What each cell is: its range, its strength, whether it is stuck.
+    stages : `stages.Stages` or None
+        How the columns' stages err.
     """
 
     def __init__(self, configuration, arrays=None, preset=None, pulses=None, stuck=None):
@@ -79,6 +82,7 @@ class Array:
         self.ranges = ((crossbar.num, crossbar.shift), (crossbar.verify_num, crossbar.verify_shift))
         self.floor = tuple(self.preset.noise_floor(num, shift) for num, shift in self.ranges)
         self.noisy = bool(self.preset.read or any(self.floor))
+        self.stages = draw_stages(configuration, self.columns)
         if self._variance_bound(2 * device.units(device.g_max_us), self.largest_volt) >= COUNTED:
             raise RefusedValue("read noise must keep a column's variance below 2**62, not exceed it: "
                                "raise device.g_lsb_us or lower the preset's noise")
@@ -196,10 +200,10 @@ class Array:
         high = np.broadcast_to(np.asarray(high, dtype=bool), (self.columns,))
         cells = self.conductances[tiles]
         conductance = int(np.abs(cells).max(initial=0))
-        if not (self._stays_exact(MID_SCALE, conductance)
-                or self._stays_exact(int(np.abs(volts).max(initial=0)), conductance)):
+        if self.stages or not (self._stays_exact(MID_SCALE, conductance)
+                               or self._stays_exact(int(np.abs(volts).max(initial=0)), conductance)):
             current = matrix_product(volts, cells)                                          # (S, n, columns)
-            if self.noisy:
+            if self.noisy or self.stages:
                 current += self.noise(tiles, volts, events, high)
             return np.where(high, *(narrow(current, num, shift, self.configuration.crossbar.adc_bits)
                                     for num, shift in self.ranges[::-1]))
@@ -236,14 +240,18 @@ class Array:
                        np.arange(self.columns), 0), (self.configuration.device.seed, tiles[..., None, None]))
 
     def noise(self, tiles, volts, events, high=False):
-        """Read noise of those reads, int64 (S, n, columns), in units of the current sum."""
+        """Read noise of those reads and what the stages add to them, int64 (S, n, columns), in units of the current
+        sum."""
         tiles, volts = self._indices(tiles), self._volts(volts)
         high = np.broadcast_to(np.asarray(high, dtype=bool), (self.columns,))
         variance = np.where(high, self.floor[1] ** 2, self.floor[0] ** 2)
         if self.preset.read:
             sigma = round_shift(self.conductances[tiles].astype(np.int64) * self.preset.read, 16)
             variance = variance + matrix_product(volts * volts, sigma * sigma)
-        return round_shift(self._draws(tiles, events, volts.shape[-2]) * square_root(variance), NORMAL_SHIFT)
+        noise = round_shift(self._draws(tiles, events, volts.shape[-2]) * square_root(variance), NORMAL_SHIFT)
+        if self.stages:
+            noise += self.stages.error(matrix_product(volts, self.conductances[tiles]), high)
+        return noise
 
     def _indices(self, tiles):
         tiles = np.asarray(tiles)

@@ -132,7 +132,9 @@ class Board:
             len(array.conductances), array.rows, array.columns,
             self.configuration.board.adcs(array.columns), self.configuration.board.positions,
             (crossbar.num, crossbar.verify_num), (crossbar.shift, crossbar.verify_shift), crossbar.adc_bits,
-            array.preset.read, self.configuration.device.seed, array.largest_volt, *self.pulse_fields())
+            array.preset.read, self.configuration.device.seed, array.largest_volt, *self.pulse_fields(),
+            *((None, None) if array.stages is None else (array.stages.slope.ctypes.data,
+                                                         array.stages.offset.ctypes.data)))
         library.rmd_array_config.argtypes = [ctypes.POINTER(ArrayConfig)]
         if library.rmd_array_config(ctypes.byref(config)):
             raise RefusedValue(f"the array must fit the board of configuration {self.configuration.name}, "
@@ -165,7 +167,7 @@ class ArrayConfig(ctypes.Structure):
                 *((name, ctypes.c_int32) for name in ("points", "pitch", "quantiles")),
                 ("threshold", ctypes.c_int32 * 2), *((name, ctypes.c_int32) for name in (
                     "gate_threshold", "gain", "shift_pulse", "spread", "ceiling", "endurance", "narrowing")),
-                *((name, ctypes.c_void_p) for name in ("low", "high", "strength"))]
+                *((name, ctypes.c_void_p) for name in ("low", "high", "strength", "stage_slope", "stage_offset"))]
 
 
 def conversions(library):

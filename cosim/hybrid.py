@@ -39,7 +39,7 @@ class BoardRead:
         tiles = np.arange(tile, tile + len(conductances))
         passes = len(configuration.passes)
         noise = None
-        if array.preset.read or any(array.floor):
+        if array.noisy or array.stages:
             volts = self.board.row_volts(self.board.place(x.shape[1], outputs, tile), x)    # (row tiles, events, rows)
             volts = np.repeat(volts, len(conductances) // len(volts), axis=0)               # (tiles, events, rows)
             noise = array.noise(tiles, volts, array.events[tiles].astype(np.int64), high).transpose(1, 0, 2)

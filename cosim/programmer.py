@@ -80,10 +80,12 @@ def read_cell(array, tile, row, column):
     event = int(array.events[tile])
     array.events[tile] += np.uint32(1)
     conductance, volt = int(array.conductances[tile, row, column]), verify_volt(configuration)
-    current = volt * conductance
+    current = clean = volt * conductance
     if preset.read or array.floor[1]:
         draw = normal(philox4x32((event, READ_ROW, int(column), 0), (configuration.device.seed, int(tile))))
         current += read_noise(draw, (volt * cell_sigma(conductance, preset.read)) ** 2 + array.floor[1] ** 2)
+    if array.stages:
+        current += int(array.stages.error(np.full(array.columns, clean), np.ones(array.columns, bool))[column])
     crossbar = configuration.crossbar
     return saturate(round_shift(current * crossbar.verify_num, crossbar.verify_shift), crossbar.adc_bits)
 

@@ -16,6 +16,7 @@ from rmdlora.golden.spec.registers import (
 )
 
 from .beats import adapter_elements, unpack_beats
+from .calibration import measure
 from .operations import Layer, OperationFault, Run, Shifts
 from .programming import Programming
 
@@ -92,6 +93,18 @@ class Driver:
         place = self.calibration_place(outputs, base)
         words = self.read_words(np.stack([place, place + 8, place + 12], axis=1).ravel()).reshape(-1, 3)
         return signed(words[:, 0], 32), wide(words[:, 1], words[:, 2])
+
+    def calibrate(self, layer, conductances, scale=1.0, patterns=32, zeros=16):
+        """Measure what the board adds to the sums of ``layer``, whose cells are ``conductances``, and undo it.
+
+        Reads known inputs (`calibration.measure`, which says what the reference is and what remains), then stores gains
+        and offsets. Returns ``(calibration, w_shift)``: a forward with that shift gives ``scale`` (one, or one an
+        output) times an exact board's sum. Waits for all operations before it.
+        """
+        found = measure(self, layer, conductances, patterns, zeros)
+        gain, offset, w_shift = found.codes(scale)
+        self.set_calibration(gain, offset, layer.calibration)
+        return found, w_shift
 
     def seed(self, seed, rank):
         """Set the random generators of the first ``rank`` lanes to where ``seed`` puts them (contract, section 4)."""

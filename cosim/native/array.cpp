@@ -122,7 +122,10 @@ void rmd_array_codes(int32_t tile, uint32_t event, const int32_t *volts, const u
     }
     const uint32_t key[2] = {config.seed, uint32_t(tile)};
     for (int column = 0; column < columns; column++) {
-        const int range = high[first + column];
+        const int range = high[first + column], stage = range * config.columns + first + column;
+        const int64_t clean = current[column];
+        if (config.stage_slope)
+            current[column] += round_shift(clean * config.stage_slope[stage], 16) + config.stage_offset[stage];
         if (config.read != 0 || config.floor[range] != 0) {
             const uint32_t counter[4] = {event, READ_ROW, uint32_t(first + column), 0};
             uint32_t block[4];

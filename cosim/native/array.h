@@ -27,6 +27,8 @@ struct rmd_config {
     int32_t threshold[2];         // SET, RESET; in codes of the supplies' DAC, as the next
     int32_t gate_threshold, gain, shift_pulse, spread, ceiling, endurance, narrowing;
     const int32_t *low, *high, *strength;   // [arrays][rows][columns], or null where all cells are alike
+    const int32_t *stage_slope;   // [2][columns] low range, high range: what a stage adds, in 1/65536 of the current, ...
+    const int64_t *stage_offset;  // [2][columns] ... and in units of the current sum; both null where none errs
 };
 
 // Takes a copy of ``config``; its pointers must stay valid. 0, or -1 where a field makes no sense (nothing changes).

@@ -7,6 +7,7 @@ SLASEL1, OPA4322 SBOS538, ADS8324 SBAS172.
 
 import dataclasses
 
+from .crossbar import need_real
 from .refusal import RefusedValue, need_integer
 
 __all__ = ["Board"]
@@ -17,6 +18,11 @@ class Board:
     """Times in ticks, and how many arrays a board selects among. Default values keep every data sheet's limit.
 
     ``array_bits`` is 0, or 16: two more HC595 at the far end of the WL chain (shifted first) that select the array.
+
+    How the stages of the columns err, for models of the board alone (cosim/stages.py): ``feedback_ohm``, mean on-
+    resistance of the SL switches, which adds to Rf (CD4051B: 180 typical), ``feedback_spread_ohm``, its standard
+    deviation from column to column (5: SCHS047's 10 ohm between channels at 10 V), ``offset_codes``, that of stage and
+    ADC together, in codes (13: OPA4322, 0.5 mV at a noise gain of 3.9). All 0 by default: a board without errors.
     """
 
     array_bits: int = 0
@@ -43,6 +49,9 @@ class Board:
     line_settle_ticks: int = 1000   # BL and SL before a programming pulse: 10 us
     shortest_pulse_ticks: int = 200     # 2 us: a pulse by INH has edges of 0.45 to 0.72 us
     analyser_ticks: int = 1_000_000     # the analyser's answer to a trigger: 10 ms at most
+    feedback_ohm: float = 0.0
+    feedback_spread_ohm: float = 0.0
+    offset_codes: float = 0.0
     wl_read_code: int = 43254       # V_WL_RD: 3.3 V of 5 V, well above VCM and a threshold [general knowledge]
 
     def __post_init__(self):
@@ -52,8 +61,11 @@ class Board:
         # a synchroniser of two clocks stands between the data lines and the clock that takes them; 22 DCLOCKs bring the
         # sample, 14 bits and the framing zeros
         lowest = {"adc_half_ticks": 3, "dac_read_half_ticks": 3, "adc_clocks": 22}
+        errors = {"feedback_ohm": 1000.0, "feedback_spread_ohm": 1000.0, "offset_codes": 8192.0}
+        for name, most in errors.items():
+            need_real(f"board.{name}", getattr(self, name), 0.0, most)
         for field in dataclasses.fields(self):
-            if field.name not in ("array_bits", "positions"):
+            if field.name not in ("array_bits", "positions", *errors):
                 need_integer(f"board.{field.name}", getattr(self, field.name), lowest.get(field.name, 1), 1 << 20)
         if self.shortest_pulse_ticks < self.connect_ticks + 2:
             raise RefusedValue(f"board.shortest_pulse_ticks must be at least connect_ticks + 2 "

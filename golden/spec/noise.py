@@ -7,6 +7,9 @@ words of a block give one normal number `normal`, of standard deviation 2**16, t
                         positions of one vector's read share the event; each bit plane of a streamed read is an event
                 row     `READ_ROW`: a read draws one number a column, for all its cells together
                 column  the tile's column
+    stages      event   0 their resistance, 1 their offset (cosim/stages.py), for tile 0
+                row     `STAGE_ROW`
+                column  the stage's column
     programming event   how many programming cycles the tile had before; row and column are the cell's
 
 Noise of a read. A cell's conductance fluctuates by ``sigma`` (in g_lsb), the stage and the ADC by ``floor`` (in units
@@ -23,9 +26,10 @@ import math
 from .formats import round_shift
 from .normal_table import TABLE
 
-__all__ = ["NORMAL_SHIFT", "READ_ROW", "cell_sigma", "normal", "philox4x32", "read_noise"]
+__all__ = ["NORMAL_SHIFT", "READ_ROW", "STAGE_ROW", "cell_sigma", "normal", "philox4x32", "read_noise"]
 
 READ_ROW = 0xFFFFFFFF
+STAGE_ROW = 0xFFFFFFFE
 NORMAL_SHIFT = 16           # `normal` has a standard deviation of 2**16
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
