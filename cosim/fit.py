@@ -207,5 +207,5 @@ def run_fit(arguments):
     console.print(table)
     console.print(f"taox pulses: {pulses.size} quantiles, "
                   f"{int((pulses != np.array(TABLES)).sum())} of them other than in the package")
-    console.print(f"{differing} numbers differ" if differing else "every number is that of the package")
+    console.print(f"{differing} of the numbers differ" if differing else "every number is that of the package")
     return int(bool(differing))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rmdlora.cosim.array import Array
 from rmdlora.cosim.cells import read_stuck
+from rmdlora.cosim.cli import main
 from rmdlora.cosim.fit import baked, fit_cells_1t1r, fit_retention, fit_taox, open_data, width
 from rmdlora.cosim.programmer import map_codes, program_tile
 from rmdlora.golden.spec.configuration import load_configuration
@@ -197,6 +198,22 @@ def test_after_the_bake_the_model_stands_where_the_measured_cells_do():
     level = (np.arange(1024) + np.arange(1024) // 32) % 32
     errors = [np.median(model[:, level == index]) - np.median(after[level == index]) for index in range(32)]
     assert np.abs(errors).max() < 11 and np.sqrt(np.mean(np.square(errors))) < 4        # uS, of 250
+
+
+@needs_taox
+@needs_1t1r
+def test_the_fit_command_finds_its_own_numbers_again(capsys, monkeypatch):
+    assert main(["fit", "--data", str(DATA)]) == 0
+    assert "every number is that of the package" in capsys.readouterr().out
+    monkeypatch.setitem(PRESETS, "taox", dataclasses.replace(PRESETS["taox"], program_us=2.4))
+    assert main(["fit", "--data", str(DATA)]) == 1
+    assert "1 of the numbers differ" in capsys.readouterr().out
+
+
+def test_the_fit_command_says_what_is_missing_and_where_it_is_from(tmp_path, capsys):
+    assert main(["fit", "--data", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "rram_taox.npz" in said and "sandialabs/cross-sim" in said and said.count("\n") == 1
 
 
 def test_data_that_is_not_there_is_asked_for_by_name(tmp_path):
