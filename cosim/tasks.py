@@ -27,7 +27,8 @@ another, and count what it costs. Prints a table, writes a page and the figures.
 HELP = {"golden": "all by the oracle", "rtl": "also on the simulated Verilog and its board, compared with the oracle"}
 
 # task: (its module, help)
-TASKS = {"face": (".face.task", "an MLP-Mixer learns five faces, forgets one of them, learns a sixth")}
+TASKS = {"face": (".face.task", "an MLP-Mixer learns five faces, forgets one of them, learns a sixth"),
+         "speaker": (".speaker.task", "a spiking network learns five voices, forgets one of them, enrols a sixth")}
 
 
 def add_arguments(command):

@@ -112,21 +112,34 @@ class OracleUnit:
         """``(dx (n, k), a (r, k), b (d, r))`` after a forward and a backward of ``x`` (n, k) and ``g`` (n, d), and an
         update. Masks bool (r,). Generators belong to lanes, so they go on from one layer to the next.
         """
-        rank = layer.rank
-        va, vb = self.states.get(layer.name, (None, None))
-        if va is not None and len(va) < rank:       # the layer has grown
-            va = torch.cat([va, va.new_zeros(rank - len(va), va.shape[1])])
-            vb = torch.cat([vb, vb.new_zeros(len(vb), rank - vb.shape[1])], dim=1)
-        a, b, active, trainable, x, g = map(torch.from_numpy, (layer.a, layer.b, active, trainable, x, g))
-        unit = lora.Layer(a, b, active=active, trainable=trainable, va=va, vb=vb, shifts=shifts, formats=self.formats)
+        dx = self.accumulate(layer, x, g, shifts, active, trainable)
+        return dx, *self.update(layer, shifts, active, trainable)
+
+    def accumulate(self, layer, x, g, shifts, active, trainable):
+        """``dx`` (n, k) of a forward and a backward that add to the layer's states; several may go before an `update`.
+        """
+        unit = self.unit(layer, shifts, active, trainable)
+        x, g = map(torch.from_numpy, (x, g))
         _, p = lora.forward(unit, x)
-        dx, _, va, vb = lora.backward(unit, x, p, g)
-        drawn = None if self.generators is None else self.generators[:rank]
-        a, b, va, vb, drawn = lora.update(dataclasses.replace(unit, va=va, vb=vb), drawn)
+        dx, _, *self.states[layer.name] = lora.backward(unit, x, p, g)
+        return dx.numpy()
+
+    def update(self, layer, shifts, active, trainable):
+        """``(a (r, k), b (d, r))`` after an update from the layer's states."""
+        drawn = None if self.generators is None else self.generators[:layer.rank]
+        a, b, *self.states[layer.name], drawn = lora.update(self.unit(layer, shifts, active, trainable), drawn)
         if drawn is not None:
-            self.generators = torch.cat([drawn, self.generators[rank:]])
-        self.states[layer.name] = va, vb
-        return dx.numpy(), a.numpy(), b.numpy()
+            self.generators = torch.cat([drawn, self.generators[layer.rank:]])
+        return a.numpy(), b.numpy()
+
+    def unit(self, layer, shifts, active, trainable):
+        """The oracle's layer, with its states, which grow with it."""
+        va, vb = self.states.get(layer.name, (None, None))
+        if va is not None and len(va) < layer.rank:
+            va = torch.cat([va, va.new_zeros(layer.rank - len(va), va.shape[1])])
+            vb = torch.cat([vb, vb.new_zeros(len(vb), layer.rank - vb.shape[1])], dim=1)
+        a, b, active, trainable = map(torch.from_numpy, (layer.a, layer.b, active, trainable))
+        return lora.Layer(a, b, active=active, trainable=trainable, va=va, vb=vb, shifts=shifts, formats=self.formats)
 
 
 def run_through(network, inputs, backend, slots, backwards):
@@ -288,8 +301,8 @@ class OptimiserTraining:
             lanes, a_real, b_real = self.reals[layer.name]
             inputs = x * layer.x_scale
             moved_a, moved_b = layer.a[lanes] * layer.a_worth[lanes, None], layer.b[:, lanes] * layer.b_worth[lanes]
-            a_real.grad = torch.from_numpy((gradient @ moved_b).T @ inputs)
-            b_real.grad = torch.from_numpy(gradient.T @ (inputs @ moved_a.T))
+            for real, share in ((a_real, (gradient @ moved_b).T @ inputs), (b_real, gradient.T @ (inputs @ moved_a.T))):
+                real.grad = torch.from_numpy(share) if real.grad is None else real.grad + torch.from_numpy(share)
         return gradient @ layer.weights + (gradient @ b) @ a if wanted else None
 
     def store(self):

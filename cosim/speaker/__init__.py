@@ -1,0 +1,1 @@
+"""The speaker task on the modelled array and on the simulated chip."""
