@@ -34,27 +34,28 @@ CALIBRATION = 100                               # pictures that scales and gains
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How long and how fast. ``steps`` of mini-batches; ``rates``: of Adam, or of the hardware's update (`Rates`)."""
+    """How long and how fast. ``steps`` of mini-batches; ``rates``: of Adam, or of the hardware's update (`Rates`).
+    ``shares``: of every batch, the person to forget, or the new one."""
 
     copies: int = 60
     learn_steps: int = 500
-    learn_batch: int = 256
+    learn_batch: int = 192
     learn_rate: float = 0.01
-    adapter_batch: int = 128
+    adapter_batch: int = 64
     unlearn_steps: int = 40
-    continual_steps: int = 80
+    continual_steps: int = 160
     hardware: Rates = dataclasses.field(default_factory=lambda: Rates(0.001, 0.001, 3))
     optimiser_rate: float = 0.01
     retrain_rate: float = 0.003
+    shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.35})
 
     def shortened(self):
         """The same in a fraction of the time, and somewhat worse."""
-        return dataclasses.replace(self, copies=20, learn_steps=150, learn_batch=128, adapter_batch=64,
-                                   continual_steps=60)
+        return dataclasses.replace(self, copies=20, learn_steps=150, learn_batch=128, continual_steps=60)
 
     def on_chip(self):
         """The same in mini-batches, and lengths of learning anew, that simulated Verilog gets through in minutes."""
-        return dataclasses.replace(self, adapter_batch=32, continual_steps=self.continual_steps // 4)
+        return dataclasses.replace(self, adapter_batch=32, continual_steps=self.continual_steps // 8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,13 +84,19 @@ def prepare_faces(recipe, seed=0, first=0, pictures=None):
     return FaceData(pictures, split, train, (shrink(images), identity), test)
 
 
-def draw_batches(part, people, steps, batch, seed):
-    """``steps`` mini-batches of ``part`` (images, identity): ``batch`` pictures of ``people``, drawn and put back."""
+def draw_batches(part, people, steps, batch, seed, stressed=None, share=0.0):
+    """``steps`` mini-batches of ``part`` (images, identity): ``batch`` pictures of ``people``, drawn and put back.
+
+    A ``share`` of every batch, rounded, shows the person ``stressed``; the rest is drawn from all others of ``people``.
+    """
     images, identity = part
-    pool = torch.nonzero(torch.isin(identity, torch.tensor(sorted(people)))).flatten()
     draw = torch.Generator().manual_seed(seed)
+    alone = 0 if stressed is None else round(share * batch)
+    pools = [torch.nonzero(torch.isin(identity, torch.tensor(sorted(chosen)))).flatten()
+             for chosen in ({stressed} if alone else (), set(people) - ({stressed} if alone else set()))]
     for _ in range(steps):
-        chosen = pool[torch.randint(len(pool), (batch,), generator=draw)]
+        chosen = torch.cat([pool[torch.randint(len(pool), (count,), generator=draw)]
+                            for pool, count in zip(pools, (alone, batch - alone), strict=True) if count])
         yield images[chosen], identity[chosen]
 
 
@@ -106,9 +113,9 @@ def continual_loss(output, identity):
     return torch.nn.functional.cross_entropy(output, identity)
 
 
-# stage: (its loss, the people whose pictures it sees)
-STAGES = {"unlearn": (unlearn_loss, set(range(LEARNED))),
-          "continual": (continual_loss, set(range(LEARNED + 1)) - {FORGET})}
+# stage: (its loss, the people whose pictures it sees, and who of them makes up a share of their own)
+STAGES = {"unlearn": (unlearn_loss, set(range(LEARNED)), FORGET),
+          "continual": (continual_loss, set(range(LEARNED + 1)) - {FORGET}, NEW)}
 
 
 @one_thread()
@@ -125,9 +132,9 @@ def learn_weights(data, recipe, seed=0, report=None):
 def retrain_weights(mixer, data, recipe, stage, seed=0, report=None):
     """A copy of ``mixer`` with all its weights trained through ``stage``, in float: to be programmed anew."""
     mixer = copy.deepcopy(mixer)
-    loss, people = STAGES[stage]
+    loss, people, stressed = STAGES[stage]
     steps = getattr(recipe, f"{stage}_steps")
-    batches = draw_batches(data.train, people, steps, recipe.adapter_batch, seed)
+    batches = draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed, recipe.shares[stage])
     descend(mixer, batches, loss, recipe.retrain_rate, steps, report)
     return mixer
 
@@ -163,7 +170,7 @@ def train_adapter(network, data, recipe, stage, backend, unit=None, seed=0, repo
     ``unit``: what makes the hardware's own update (`golden.training.OracleUnit`, or the RTL's); None: Adam, straight
     through. ``report()`` is called after each step.
     """
-    loss, people = STAGES[stage]
+    loss, people, stressed = STAGES[stage]
     slots = tuple(RANKS)[:1 + tuple(RANKS).index(stage)]
     steps = getattr(recipe, f"{stage}_steps")
     if unit is None:
@@ -172,7 +179,8 @@ def train_adapter(network, data, recipe, stage, backend, unit=None, seed=0, repo
     else:
         rates = dataclasses.replace(recipe.hardware, halve=(steps // 2, 3 * steps // 4, 7 * steps // 8))
         training = HardwareTraining(network, backend, unit, slots, (stage,), rates)
-    for images, identity in draw_batches(data.train, people, steps, recipe.adapter_batch, seed):
+    for images, identity in draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed,
+                                         recipe.shares[stage]):
         training.step(images, lambda output, identity=identity: loss(output, identity))
         if report:
             report()

@@ -1,0 +1,127 @@
+"""The face task from end to end in small, on pictures that tell their person from afar."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from rmdlora.cosim import cli
+from rmdlora.cosim.face import chip, task
+from rmdlora.cosim.face.stages import Machine, judge, run_hybrid, run_reprogrammed
+from rmdlora.golden.data import Pictures
+from rmdlora.golden.face.recipe import FORGET, NEW, Recipe, draw_batches, learn_weights, prepare_faces, unlearn_loss
+from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.presets import Preset
+
+FACE = load_configuration("face")
+SMALL = dataclasses.replace(Recipe(), copies=4, learn_steps=60, learn_batch=48, adapter_batch=32, unlearn_steps=40,
+                            continual_steps=40)
+
+
+def blobs(people=6, each=10, seed=3):
+    """Pictures with a bright patch in a place of its person's."""
+    draw = np.random.default_rng(seed)
+    images = 0.2 * draw.random((people * each, 64, 64), dtype=np.float32)
+    identity = np.repeat(np.arange(people), each)
+    for image, person in zip(images, identity, strict=True):
+        image[8 + 8 * person:16 + 8 * person, 20:44] += 0.7
+    return Pictures(images, identity, "blobs", "digits")
+
+
+@pytest.fixture(scope="module")
+def learned():
+    data = prepare_faces(SMALL, 1, pictures=blobs())
+    return data, learn_weights(data, SMALL, 1)
+
+
+def test_the_forgotten_stays_forgotten_after_learning_anew_and_no_cell_is_written(learned):
+    data, mixer = learned
+    configuration = dataclasses.replace(FACE, device=dataclasses.replace(FACE.device, preset="taox", seed=1))
+    run = run_hybrid(configuration, SMALL, 1, mixer, data)
+    figures = judge(run.logits, run.identity)
+    assert figures["learned"] == 1.0
+    assert figures["forgotten_after_unlearning"] == figures["forgotten_after_continual"] == 0.0
+    assert figures["retained_after_unlearning"] >= 0.9 and figures["retained_after_continual"] >= 0.9
+    assert figures["new"] >= 0.9
+    assert run.pulses["learn"] > 10_000 and run.pulses["unlearn"] == run.pulses["continual"] == 0
+    first, last = run.networks["learn"], run.networks["continual"]
+    assert np.array_equal(first.conductances, last.conductances)
+    twin = judge(run.twins, run.identity)
+    assert all(abs(twin[name] - figures[name]) <= 0.07 for name in figures)
+
+
+def test_full_reprogramming_writes_every_cell_again_with_a_noise_of_its_own(learned):
+    data, mixer = learned
+    run = run_reprogrammed(FACE, SMALL, 1, mixer, data, preset=Preset(program_us=2.0, cycles=1))
+    assert all(count >= 2 * 5048 * 0.99 for count in run.pulses.values())
+    again = run_reprogrammed(FACE, SMALL, 1, mixer, data, preset=Preset(program_us=2.0, cycles=1))
+    assert np.array_equal(run.networks["learn"].conductances, again.networks["learn"].conductances)
+    machine = Machine(FACE, Preset(program_us=2.0, cycles=1))
+    one, two = (machine.program(mixer, data.train[0][:8]).conductances for _ in range(2))
+    assert (one != two).mean() > 0.9
+
+
+def test_pictures_are_split_before_they_are_augmented(learned):
+    data, _ = learned
+    assert len(data.split.train) == 42 and len(data.split.test) == 18
+    assert not set(data.split.train) & set(data.split.test)
+    distance = (data.train[0][:, None] - data.test[0][None]).abs().amax(dim=(2, 3))
+    assert distance.min() > 0
+
+
+def test_a_batch_holds_the_share_asked_for_of_one_person(learned):
+    data, _ = learned
+    for _, identity in draw_batches(data.train, {0, 1, NEW}, 3, 20, seed=5, stressed=NEW, share=0.35):
+        assert int((identity == NEW).sum()) == 7 and set(identity.tolist()) <= {0, 1, NEW}
+    batches = [identity for _, identity in draw_batches(data.train, range(6), 2, 500, seed=5)]
+    assert set(batches[0].tolist()) == set(range(6)) and not torch.equal(*batches)
+
+
+def test_a_picture_climbs_away_only_until_its_cross_entropy_reaches_the_bound():
+    output = torch.zeros(3, 6, dtype=torch.float64)
+    output[1, FORGET], output[2, 0] = -20.0, 3.0
+    output.requires_grad_(True)
+    unlearn_loss(output, torch.tensor([FORGET, FORGET, 0])).backward()
+    assert output.grad[0, FORGET] > 0 and output.grad[2, 0] < 0      # away from the one, towards the other
+    assert not output.grad[1].any()
+
+
+def test_the_command_writes_figures_of_every_kind(monkeypatch, tmp_path):
+    monkeypatch.setattr(task, "load_pictures", lambda people, first: blobs())
+    monkeypatch.setattr(Recipe, "shortened", lambda recipe: dataclasses.replace(
+        SMALL, learn_steps=20, unlearn_steps=4, continual_steps=4))
+    words = ["tasks", "face", "--quick", "--device", "ideal", "--json", str(tmp_path / "face.json"), "--out",
+             str(tmp_path)]
+    assert cli.main(words) == 0
+    figures = json.loads((tmp_path / "face.json").read_text())
+    for name in ("learned", "forgotten_after_unlearning", "retained_after_unlearning", "forgotten_after_continual",
+                 "retained_after_continual", "new", "rm_writes"):
+        assert figures[name] == figures[f"{name}_seeds"][0]
+    assert figures["rm_writes"] == 0 and figures["cost_unlearn_hybrid_trainable"] == 1404
+    assert figures["cost_continual_reprogrammed_rm_pulses"] > 10_000
+    assert "persons 6 to 17" in figures["selection_rule"]
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") >= 5 and "36.68" in page
+
+
+def test_what_the_chip_gives_otherwise_than_the_oracle_is_named():
+    checked = object.__new__(chip.Chip)
+    checked.troubles, checked.compared = [], {}
+    checked.compare("dx of out", np.array([[1, 2]]), np.array([[1, 2]]))
+    checked.compare("a of out", np.array([[1, 2]]), np.array([[1, 3]]))
+    assert checked.compared == {"dx": 2, "a": 2}
+    assert checked.troubles == ["a of out[0, 1] is 2 from the RTL, 3 from the oracle"]
+
+
+@pytest.mark.parametrize("pulses, said", [
+    ({"programming": 0, "unlearn": 0}, ["the chip must have counted pulses when it programmed, not 0"]),
+    ({"programming": 9, "unlearn": 2}, ["the chip made 2 programming pulses after programming, not 0"]),
+    ({"programming": 9, "unlearn": 0}, [])])
+def test_pulses_must_be_counted_in_programming_and_nowhere_else(monkeypatch, pulses, said):
+    checked = object.__new__(chip.Chip)
+    checked.troubles, checked.counts = [], {part: {"pulses": count} for part, count in pulses.items()}
+    checked.lane = type("Lane", (), {"library": None})
+    monkeypatch.setattr(chip, "violations", lambda library: (0, []))
+    checked.judge()
+    assert checked.troubles == said
