@@ -15,6 +15,8 @@ from rmdlora.golden.spec.registers import (
     Fault,
     Kind,
     constant_words,
+    register,
+    reset_values,
 )
 
 from .files import render
@@ -56,7 +58,8 @@ def parts(entry):
 
 def reset_words(configuration):
     """``{register name: word}`` after a reset of the configuration's chip."""
-    return {entry.name: entry.pack() for entry in REGISTERS} | constant_words(configuration)
+    awake = {name: register(name).pack(**values) for name, values in reset_values(configuration).items()}
+    return {entry.name: entry.pack() for entry in REGISTERS} | constant_words(configuration) | awake
 
 
 def window_elements(configuration):

@@ -9,10 +9,11 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from rmdlora.gen.registers import header_text, html_text, markdown_text, svd_text
+from rmdlora.cosim.native import NativeLane
+from rmdlora.gen.registers import header_text, html_text, markdown_text, reset_words, svd_text
 from rmdlora.gen.zynq import CHIP_ADDRESS
 from rmdlora.golden.spec.configuration import load_configuration
-from rmdlora.golden.spec.registers import REGISTERS, WINDOWS, Fault, Kind, constant_words
+from rmdlora.golden.spec.registers import REGISTERS, WINDOWS, Fault, Kind
 
 CONFIGURATIONS = [load_configuration(name) for name in ("default", "tiny", "speaker")]
 ROW = re.compile(r"^\| (\d+)(?:\.\.(\d+))? \| `(\w+)` \| (\d+) \| (.+) \|$", re.MULTILINE)    # of a field
@@ -21,7 +22,7 @@ EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda conf
 
 def expected_macros(configuration):
     """``{macro: value}`` that the table promises."""
-    words = {entry.name: entry.pack() for entry in REGISTERS} | constant_words(configuration)
+    words = reset_words(configuration)
     macros = {f"RMDLORA_{entry.name}_RESET": words[entry.name] for entry in REGISTERS}
     macros |= {f"RMDLORA_{entry.name}_COUNT": entry.count for entry in REGISTERS if entry.count > 1}
     macros |= {f"RMDLORA_{entry.name}_AT({entry.count - 1})": entry.address + 4 * entry.count - 4
@@ -64,6 +65,14 @@ def test_a_compiler_finds_every_macro_of_the_header_with_the_value_of_the_table(
     assert dict(zip(macros, map(int, shown), strict=True)) == macros
 
 
+def test_after_a_reset_the_chip_reads_what_the_files_say_it_does():
+    configuration = load_configuration("tiny")
+    lane, expected = NativeLane(configuration), reset_words(configuration)
+    counting = {"CYCLES", "CYCLES_HIGH", "STATUS", "FRAMES"}   # a clock runs, and a board starts
+    entries = [entry for entry in REGISTERS if entry.name not in counting]
+    assert {entry.name: lane.read(entry.address) for entry in entries} == {e.name: expected[e.name] for e in entries}
+
+
 def number(element, tag):
     """A child's number, decimal or hexadecimal."""
     return int(element.findtext(tag), 0)
@@ -74,7 +83,7 @@ def test_the_svd_file_has_every_register_and_field_where_the_table_has_them(conf
     device = ElementTree.fromstring(svd_text(configuration).encode())
     peripherals = {found.findtext("name"): found for found in device.iter("peripheral")}
     assert list(peripherals) == ["REGISTERS", *(place.name.upper() for place in WINDOWS)]
-    words = {entry.name: entry.pack() for entry in REGISTERS} | constant_words(configuration)
+    words = reset_words(configuration)
     groups = [(peripherals["REGISTERS"], CHIP_ADDRESS, REGISTERS)]
     groups += [(peripherals[place.name.upper()], CHIP_ADDRESS + place.address, place.words) for place in WINDOWS]
     for peripheral, base, entries in groups:
@@ -112,7 +121,7 @@ def test_the_manual_shows_every_register_field_and_code(configuration):
     assert list(sections) == [*(entry.name for entry in REGISTERS), *(f"Window {place.name}" for place in WINDOWS)]
     for entry in REGISTERS:
         rows = ROW.findall(sections[entry.name])
-        reset = entry.unpack(constant_words(configuration).get(entry.name, entry.pack()))
+        reset = entry.unpack(reset_words(configuration)[entry.name])
         assert {(int(high), int(low or high), name, int(word), text) for high, low, name, word, text in rows} == {
             (f.low + f.bits - 1, f.low, f.name, reset[f.name], f.text) for f in entry.fields}
     for name, meaning in (*Kind.MEANINGS, *Fault.MEANINGS):
