@@ -12,7 +12,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test smoke lint soak soak-reads proofs cost generate clean
+.PHONY: help install demo test smoke lint soak soak-reads proofs cost deliverables generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ proofs: install  ## what the sequencer never does, proved: k-induction, covers, 
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/pytest -q -m soak tests/test_synthesis.py
+
+deliverables: install  ## what is generated, read by every tool for three configurations (long)
+	$(BIN)/pytest -q -m "soak or not soak" tests/test_generate.py tests/test_register_files.py tests/test_vivado.py tests/test_flows.py
 
 generate: install  ## Verilog and interface of a configuration: make generate CONFIG=face
 	$(BIN)/rmdlora generate --config $(or $(CONFIG),default)

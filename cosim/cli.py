@@ -60,8 +60,8 @@ examples:
 
 GENERATE_ABOUT = """\
 Write what an engineer takes from a configuration: the Verilog (rmdlora.v), its interface (rmdlora.json, which lists the
-other files too), the registers as C header, CMSIS-SVD, Markdown and HTML, and what Vivado needs: IP packaging, the
-ZC706 system and its pins. The same configuration gives the same bytes; a file that stands already is left alone."""
+other files too), the registers as C header, CMSIS-SVD, Markdown and HTML, and what Vivado, FuseSoC, Verilator's
+lint, GTKWave and Linux ask. The same configuration gives the same bytes; a file that stands already is left alone."""
 
 
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
@@ -107,6 +107,8 @@ def build_parser(words):
     run.add_argument("--backend", choices=("golden", "rtl"), default="golden", help="what runs them (default: golden)")
     run.add_argument("--out", metavar="OUT.npz", help="where the backend's results go")
     run.add_argument("--compare", action="store_true", help="run both and name the first difference")
+    run.add_argument("--waves", metavar="FILE.vcd", help="write every signal of the simulation, for GTKWave or Surfer "
+                                                         "(with --compare or --backend rtl)")
     given = run.add_mutually_exclusive_group()
     given.add_argument("--verilog", metavar="FILE", help="simulate this text instead of the generated Verilog")
     given.add_argument("--break", metavar="LINE", dest="broken_line", type=int,

@@ -16,9 +16,10 @@ from .native import NativeLane
 __all__ = ["native_lane", "run_rtl"]
 
 
-def native_lane(configuration, verilog=None):
-    """The chip alone in the native lane; ``verilog``: its text, where it is not to be the generated one."""
-    return NativeLane(configuration, verilog=verilog)
+def native_lane(configuration, verilog=None, waves=None):
+    """The chip alone in the native lane; ``verilog``: its text, where it is not to be the generated one; ``waves``: the
+    VCD file of all its signals, whole once the lane is closed."""
+    return NativeLane(configuration, verilog=verilog, waves=waves)
 
 
 def run_rtl(vectors, configuration, lane):

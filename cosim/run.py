@@ -22,7 +22,8 @@ def run_file(arguments):
     """Carry out the command's ``arguments`` (see `cli`), all checked before anything runs; gives the exit status."""
     configuration = load_configuration(arguments.config)
     rtl = arguments.compare or arguments.backend == "rtl"
-    for option, given in (("--verilog", arguments.verilog), ("--break", arguments.broken_line)):
+    for option, given in (("--verilog", arguments.verilog), ("--break", arguments.broken_line),
+                          ("--waves", arguments.waves)):
         if given is not None and not rtl:
             raise RefusedValue(f"{option} must come with --compare or --backend rtl, since golden runs no Verilog")
     if arguments.out is not None:
@@ -49,14 +50,14 @@ def run_file(arguments):
 
         with said("building the simulation (once for a configuration)"):
             try:
-                lane = native_lane(configuration, text)
+                lane = native_lane(configuration, text, arguments.waves)
             except BuildFailure as failure:
                 if arguments.verilog is None:
                     raise
                 reason = next((line for line in str(failure).splitlines() if line.startswith("%Error")), failure)
                 raise RefusedValue(f"--verilog must be Verilog that can be built: {reason}") from None
         try:
-            with said("simulating"):
+            with said("simulating"), contextlib.closing(lane):
                 outcomes["rtl"] = run_rtl(vectors, configuration, lane)
         except (LaneFailure, OperationFault) as failure:
             print(f"differs: the rtl did not get to its end: {' '.join(str(failure).split())}")

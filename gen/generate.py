@@ -6,6 +6,7 @@ import pathlib
 import typing
 
 from .files import write_when_changed
+from .flows import core_text, overlay_text, waivers_text, waves_text
 from .registers import header_text, html_text, markdown_text, svd_text
 from .verilog import MODULE, interface, verilog_text
 from .vivado import clock_text, package_text, system_text
@@ -30,11 +31,15 @@ FILES = {
     f"{MODULE}.svd": File("registers as CMSIS-SVD, at the addresses of the block design", svd_text),
     "registers.md": File("the register manual as Markdown", markdown_text),
     "registers.html": File("the register manual as one page", html_text),
+    f"{MODULE}.vlt": File("lint waivers for Verilator, each with its reason", waivers_text),
+    f"{MODULE}.core": File("FuseSoC core: lint, Icarus, Yosys, Vivado", core_text),
+    f"{MODULE}.gtkw": File("GTKWave save file for rmdlora run --waves", waves_text),
     "vivado/package_ip.tcl": File("packages the chip as a Vivado IP", package_text),
     "vivado/clock.xdc": File("the clock of the chip synthesised by itself", clock_text),
     "vivado/zc706.tcl": File("the ZC706 system: processor, DMA, interrupts, the chip, pins; its bitstream", system_text,
                              unfit),
     "zc706.xdc": File("the ZC706's pins and their timing", xdc_text, unfit),
+    f"linux/{MODULE}.dtso": File("device-tree overlay: UIO devices and DMA memory", overlay_text, unfit),
 }
 
 
