@@ -15,7 +15,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 .PHONY: help install demo test smoke lint soak soak-reads proofs cost deliverables generate clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make .venv with everything, the command in .venv/bin/rmdlora
 
