@@ -1,12 +1,4 @@
 # made by rmdlora from configuration 'default'; do not edit
-# [geometry] max_inputs = 4096, max_outputs = 4096, max_rank = 16, tile_rows = 32, tile_columns = 32
-# [formats] activation = 8, adapter = 16, intermediate = 16, gradient = 16, output = 16, state = 32, sum = 32
-# [lora] lanes = 4, rows = 4, vectors = 1, chunk = 64
-# [sram] words = 8192, ports = dual, secded = False, scrub_clocks = 64
-# [crossbar] mapping = differential, step = 41, adc_bits = 14, num = 21475, shift = 32, verify_num = 26844, verify_shift = 28, arrays = 1, calibrated_outputs = 4096
-# [board] array_bits = 0, positions = 4, dac_wake_ticks = 25000, dac_half_ticks = 2, dac_read_half_ticks = 10, dac_lead_ticks = 4, dac_trail_ticks = 2, dac_high_ticks = 3, dac_settle_ticks = 1000, tia_settle_ticks = 200, shift_half_ticks = 5, latch_ticks = 10, clear_ticks = 20, inhibit_ticks = 50, connect_ticks = 80, adc_half_ticks = 42, adc_clocks = 22, adc_idle_clocks = 2, adc_hold_clocks = 5, adc_guard_ticks = 10, start_settle_ticks = 1000, line_settle_ticks = 1000, shortest_pulse_ticks = 200, analyser_ticks = 1000000, wl_read_code = 43254
-# [device] preset = ideal, g_min_us = 10.0, g_mid_us = 45.0, g_max_us = 80.0, g_lsb_us = 0.01, seed = 0
-# [clock] frequency_hz = 100000000, timeout_clocks = 1000000000
 #
 # ZC706 (xc7z045ffg900-2): the resistive-memory board on the low-pin-count FMC connector, banks 10 and 12, VADJ 2.5 V.
 # HC595 and *_mux_* lines go through 2.5 -> 5 V translators; DAC and ADC lines are direct. Pulls hold the board safe

@@ -163,8 +163,9 @@ def test_the_stubs_find(name, good, bad, said, tiny, tmp_path):
 
 
 def test_the_committed_constraints_are_those_of_the_default_configuration():
-    committed = HERE.parent / "constraints" / "zc706.xdc"
-    assert committed.read_text(encoding="utf-8") == xdc_text(load_configuration("default"))
+    committed = (HERE.parent / "constraints" / "zc706.xdc").read_text(encoding="utf-8")
+    lines = xdc_text(load_configuration("default")).splitlines()
+    assert committed.splitlines() == [line for line in lines if not line.startswith("# [")]     # without its tables
 
 
 @pytest.mark.parametrize(("tables", "reason"), [
