@@ -17,6 +17,7 @@ from .device import normal, philox4x32
 __all__ = ["Cells", "draw_cells", "read_stuck"]
 
 LIMIT, STRENGTH, STUCK = range(3)       # events of the draws
+CHUNK = 256                             # arrays drawn at a time
 WEAKEST, STRONGEST = WHOLE // 16, 8 * WHOLE
 
 
@@ -45,13 +46,20 @@ def draw_cells(configuration, preset, model, shape, stuck=None):
     strength = preset.strength_spread if device.strength_spread < 0 else device.strength_spread
     if stuck is None and device.stuck_map:
         stuck = read_stuck(device.stuck_map, shape)
-    key = (device.seed, np.arange(shape[0])[:, None, None])
     places = (np.arange(shape[1])[:, None], np.arange(shape[2]))
 
+    def drawn(number, event):
+        """``number`` (counter, key) of every cell, some arrays at a time: the generator needs ten times the memory."""
+        for first in range(0, shape[0], CHUNK):
+            arrays = slice(first, min(first + CHUNK, shape[0]))
+            key = (device.seed, np.arange(arrays.start, arrays.stop)[:, None, None])
+            yield arrays, number((event, *places, CELL_WORD), key)
+
     def spread_around(centre, share, event, least, most):
-        draws = normal((event, *places, CELL_WORD), key)
-        values = centre + (draws * round(share * centre) >> NORMAL_SHIFT)
-        return np.clip(values, least, most).astype(np.int32)
+        values = np.empty(shape, np.int32)
+        for arrays, draws in drawn(normal, event):
+            values[arrays] = np.clip(centre + (draws * round(share * centre) >> NORMAL_SHIFT), least, most)
+        return values
 
     strengths = spread_around(WHOLE, strength, STRENGTH, WEAKEST, STRONGEST) if strength else None
     shares = device.stuck_low + device.stuck_high
@@ -60,11 +68,12 @@ def draw_cells(configuration, preset, model, shape, stuck=None):
     high = spread_around(model.ceiling, limit, LIMIT, 1, 1 << 20) if limit else np.full(shape, model.ceiling, np.int32)
     low, held = np.zeros(shape, np.int32), np.zeros(shape, bool)
     if shares:
-        place = philox4x32((STUCK, *places, CELL_WORD), key)[0] / 2 ** 32
-        at_low, at_high = place < device.stuck_low, place >= 1 - device.stuck_high
-        high[at_low] = 0
-        low[at_high] = high[at_high]
-        held |= at_low | at_high
+        for arrays, words in drawn(philox4x32, STUCK):
+            place = words[0] / 2 ** 32
+            at_low, at_high = place < device.stuck_low, place >= 1 - device.stuck_high
+            high[arrays][at_low] = 0
+            low[arrays][at_high] = high[arrays][at_high]
+            held[arrays] |= at_low | at_high
     if stuck is not None:
         stuck = np.asarray(stuck, dtype=np.float64)
         if stuck.shape != shape:

@@ -20,10 +20,9 @@ class History:
 
     def __init__(self, array):
         self.array = array
-        self.start_us = array.conductances * array.configuration.device.g_lsb_us
-        self.elapsed_s = np.zeros(self.start_us.shape)
-        self.born = array.pulses.copy()
-        self.shown = array.conductances.copy()
+        # zeros cost no memory until a tile is programmed
+        self.start_us, self.elapsed_s = (np.zeros(array.conductances.shape) for _ in range(2))
+        self.born, self.shown = np.zeros_like(array.pulses), np.zeros_like(array.conductances)
 
     def program(self, tiles, reached_us):
         """Cells of whole ``tiles`` now stand at ``reached_us``; the configuration's age passes."""
