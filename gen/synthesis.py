@@ -41,11 +41,14 @@ MEMORY_LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S
 LIBRARY = "gf180mcu_fd_sc_mcu7t5v0__tt_025C_3v30.lib"
 BACKSLASH = "\\"
 FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
+# The mapper's own script looks for fewer levels where there are enough already: without that search the netlist is
+# smaller and comes sooner.
 XC7_MAP = """\
 read_rtlil design.il
+scratchpad -set abc9.script "+&scorr; &sweep; &if {W} {D} {R} -v"
 synth_xilinx -family xc7 -top top -flatten -noiopad -noclkbuf -abc9
 delete t:$scopeinfo
-tee -q -o stat.json stat -json
+tee -q -o stat.json stat -json -tech xilinx
 select top
 write_rtlil -selected mapped.il
 """
@@ -75,6 +78,8 @@ tee -q -o stat.json stat -json -liberty cells.lib
 class Fabric:
     """A block on the fabric of a 7-series device; `worst_path_ps` and `worst_path` (from, to) by Yosys' `sta`.
 
+    ``lut``: every function counted as a LUT, so an upper bound; ``lut_packed``: two small functions to a LUT of the
+    device, which holds two of up to five inputs, as Yosys expects them to be packed.
     ``dsp_products``: DSP48E1s of the LoRA products; ``dsp_calibration``: of the calibration of crossbar sums;
     ``dsp_other``: any others.
     """
@@ -83,6 +88,7 @@ class Fabric:
     configuration: str
     multipliers: int
     lut: int
+    lut_packed: int
     lut_as_memory: int
     ff: int
     bram36: int
@@ -160,8 +166,9 @@ def on_fabric(make_design):
 
     def find():
         texts = run_yosys({"design.il": design}, [XC7_MAP, XC7_TIME], ["stat.json", "mapped.il", "timing.txt"])
-        return count_fabric(cell_counts(texts["stat.json"])[0], texts["mapped.il"]) | read_timing(
-            texts["timing.txt"], texts["mapped.il"])
+        counts, stat = cell_counts(texts["stat.json"])
+        found = count_fabric(counts, texts["mapped.il"]) | read_timing(texts["timing.txt"], texts["mapped.il"])
+        return found | {"lut_packed": stat["estimated_num_lc"] + found["lut_as_memory"]}
 
     return ("xc7", design, XC7_MAP, XC7_TIME), find, Fabric
 

@@ -27,7 +27,7 @@ class Rounder(wiring.Component):
 
 def round_all(width, shift, values, draws=None):
     """``values`` streamed through at one ``shift``, one a clock; stochastic where ``draws`` are given."""
-    top = Rounder(width, draws is not None)
+    top = Rounder(width, int(draws is not None))
     lane, results = top.lane, []
 
     async def bench(ctx):

@@ -63,7 +63,9 @@ class Generators(wiring.Component):
             ways = []
             for w in range(lanes.rows):
                 way = Signal(32, name=f"way_{w}_{j}")
-                m.d.comb += way.eq(Cat((old & mask).xor() for mask in steps[w]))
+                # an even number of steps costs as many terms as any other, so each odd one is a step behind it
+                before, taken = (ways[-1], 1) if w % 2 else (old, w + 1)
+                m.d.comb += way.eq(Cat((before & mask).xor() for mask in steps[taken - 1]))
                 ways.append(way)
                 with m.If(moves), m.If(self.advance):
                     m.d.sync += draws[w * lanes.lanes + j].eq(way)

@@ -19,8 +19,7 @@ from .reduce import RankSums, RowSums, follow
 from .results import Results
 from .schedule import Schedule
 from .slot import Pass, is_pass
-from .state import StateSums
-from .update import Update
+from .train import Trainer
 
 __all__ = ["LoraUnit"]
 
@@ -79,15 +78,14 @@ class LoraUnit(wiring.Component):
         m.submodules.multipliers = multipliers = Multipliers(configuration)
         m.submodules.rank_sums = rank_sums = RankSums(configuration)
         m.submodules.row_sums = row_sums = RowSums(configuration)
-        m.submodules.state_sums = state_sums = StateSums(configuration)
-        m.submodules.update = update = Update(configuration)
+        m.submodules.trainer = trainer = Trainer(configuration)
         m.submodules.generators = generators = Generators(configuration)
 
         wiring.connect(m, wiring.flipped(self.operation), planner.i)
         wiring.connect(m, planner.o, schedule.plan)
         wiring.connect(m, wiring.flipped(self.generator), generators.port)
         operation = schedule.current.operation
-        forward = operation.kind == Kind.FORWARD
+        forward, updates = operation.kind == Kind.FORWARD, operation.kind == Kind.UPDATE
 
         # Operand beats: taken with the slot, masked to what exists, and beside the memories' words from there on.
         m.d.comb += [
@@ -141,8 +139,8 @@ class LoraUnit(wiring.Component):
 
         # Row words. State meets outer products behind the multipliers and the shifters, weights meet the update's step
         # behind its shifters: each is read just in time, so nothing wide is delayed.
-        outer_read = slots[pipeline.product + state_sums.read_latency - pipeline.memory]
-        update_read = slots[update.weight_latency]
+        outer_read = slots[pipeline.product + trainer.read_latency - pipeline.memory]
+        update_read = slots[trainer.read_latency]
         late_weights = is_pass(update_read, Pass.UPDATE)
         late_states = is_pass(outer_read, Pass.OUTER_A, Pass.OUTER_B)
         m.d.comb += [
@@ -170,26 +168,23 @@ class LoraUnit(wiring.Component):
             row_sums.w_plan.eq(plan_shift(operation.w, row_sums.round_calibrated)),
             row_sums.calibrate.eq(is_pass(operands, Pass.UP) & operands.last), row_sums.c.eq(taken_c[-1]),
             row_sums.gains.eq(rows.gains), row_sums.offsets.eq(rows.offsets),
-            state_sums.slot.eq(products), state_sums.products.eq(multipliers.o), state_sums.states.eq(rows.states),
-            state_sums.va_plan.eq(plan_shift(operation.va, state_sums.round)),
-            state_sums.vb_plan.eq(plan_shift(operation.vb, state_sums.round)),
             generators.advance.eq(is_pass(fetched, Pass.UPDATE) & ~operation.nearest),
             generators.rank_group.eq(fetched.rank_group), generators.positions.eq(fetched.positions),
             generators.trainable.eq(operation.trainable),
-            update.slot.eq(operands), update.states.eq(rows.states), update.weights.eq(rows.weights),
-            update.draws.eq(generators.draws), update.stochastic.eq(~operation.nearest),
-            update.trainable.eq(operation.trainable), update.momentum.eq(operation.momentum != 0),
-            update.lra_plan.eq(plan_shift(operation.lra, update.step)),
-            update.lrb_plan.eq(plan_shift(operation.lrb, update.step)),
-            update.momentum_plan.eq(plan_shift(operation.momentum, update.decay))]
+            trainer.slot.eq(products), trainer.products.eq(multipliers.o), trainer.update_slot.eq(operands),
+            trainer.states.eq(rows.states), trainer.weights.eq(rows.weights), trainer.draws.eq(generators.draws),
+            trainer.stochastic.eq(~operation.nearest), trainer.trainable.eq(operation.trainable),
+            trainer.momentum.eq(operation.momentum != 0),
+            trainer.a_plan.eq(plan_shift(Mux(updates, operation.lra, operation.va), trainer.round)),
+            trainer.b_plan.eq(plan_shift(Mux(updates, operation.lrb, operation.vb), trainer.round)),
+            trainer.momentum_plan.eq(plan_shift(operation.momentum, trainer.decay))]
+        m.d.sync += trainer.updates.eq(updates)
 
         # Back into the buffer: outer passes and updates never meet, the unit is empty between operations.
         m.d.comb += [
-            rows.write_weights.eq(update.valid), rows.write_states.eq(update.valid | state_sums.valid),
-            rows.write_address.eq(Mux(update.valid, update.slot_o.address, state_sums.slot_o.address)),
-            rows.new_weights.eq(update.new_weights),
-            *(new.eq(updated | summed) for new, updated, summed in zip(
-                rows.new_states, update.new_states, state_sums.o, strict=True))]
+            rows.write_weights.eq(trainer.stepped), rows.write_states.eq(trainer.valid),
+            rows.write_address.eq(trainer.address), rows.new_weights.eq(trainer.new_weights),
+            rows.new_states.eq(trainer.new_states)]
 
         def writes(but):
             """Whether a slot on its way is going to write its row word, ``but`` for those ``but`` clocks before it."""
