@@ -114,8 +114,8 @@ def draw_adapters(network):
 
 
 def draw_costs(costs):
-    """Bars of ``costs`` [(what, hybrid, reprogrammed)], each pair on a logarithmic axis of its own; 0 stays without a
-    bar."""
+    """Bars of ``costs`` [(what, hybrid, reprogrammed)], each pair on a logarithmic axis of its own, six decades long;
+    0 stays without a bar."""
     figure = Figure(figsize=(7.4, 0.62 * len(costs) + 0.5))
     for index, (what, *pair) in enumerate(costs):
         axes = figure.add_subplot(len(costs), 1, index + 1)
@@ -124,7 +124,7 @@ def draw_costs(costs):
                                                           strict=True)):
             length = 0 if value <= 0 else max(0.02, 1 + np.log10(value / largest) / 6)
             axes.barh(-place, length, 0.75, color=colour)
-            axes.text(length + 0.01, -place, f"{kind}: {value:,.4g}", va="center", fontsize=7.5)
+            axes.text(length + 0.01, -place, f"{kind}: {write(value)}", va="center", fontsize=7.5)
         axes.set_xlim(0, 1.5)
         axes.axis("off")
         axes.set_title(what, loc="left", fontsize=8, pad=2)
@@ -132,9 +132,14 @@ def draw_costs(costs):
     return as_svg(figure, "costs of both ways")
 
 
+def write(value):
+    """A count or an energy as text."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
 def draw_noise(sweep):
     """Accuracy over the persons wanted at the end against the programming noise: ``sweep`` {sigma in uS: (hybrid,
-    reprogrammed, hybrid before any adapter)}, shares, each a list over the seeds."""
+    reprogrammed)}, shares, each a list over the seeds."""
     figure = Figure(figsize=(5.0, 2.6))
     axes = figure.add_subplot()
     sigmas = sorted(sweep)

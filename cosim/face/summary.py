@@ -53,6 +53,7 @@ COSTED = (
     "gateware makes them. Board parts and the projection to 180 nm stand in columns of their own and are never added. "
     "Writing the result means the trained words once, or all pulses and verifies; training also writes the optimiser's "
     "states, for every block of vectors, which the published ratios leave out.",
+    "Bars are logarithmic, six decades long; nothing at 0.",
     "Reading the array for every training picture is the larger part of what the hybrid spends, and is shown apart: "
     "the published ratios leave it out. Sums of layers before the first adapter do not change and could be kept.")
 
