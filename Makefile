@@ -12,7 +12,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test smoke lint soak soak-reads proofs cost deliverables generate clean
+.PHONY: faces help install demo test smoke lint soak soak-reads proofs cost deliverables generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ cost: install  ## what the hardware costs at every design point, by Yosys (long)
 
 deliverables: install  ## what is generated, read by every tool for three configurations (long)
 	$(BIN)/pytest -q -m "soak or not soak" tests/test_generate.py tests/test_register_files.py tests/test_vivado.py tests/test_flows.py
+
+faces: install  ## the face task over five seeds, and on the simulated chip (long)
+	$(BIN)/rmdlora tasks face --backend rtl --json build/tasks/face/face.json
 
 generate: install  ## Verilog and interface of a configuration: make generate CONFIG=face
 	$(BIN)/rmdlora generate --config $(or $(CONFIG),default)
