@@ -10,7 +10,7 @@ from rmdlora.golden.spec.presets import PRESETS, Preset
 from rmdlora.golden.spec.refusal import need_integer
 
 from .chip import run_on_chip
-from .stages import run_hybrid, run_reprogrammed, wanted_share
+from .stages import judge, run_hybrid, run_reprogrammed, wanted_share
 from .summary import gather
 
 __all__ = ["ABOUT", "BACKENDS", "add_arguments", "run"]
@@ -63,6 +63,10 @@ def run(options, progress):
         for kind, hardware in (("hybrid", True), ("optimiser", False)):
             kinds[kind].append(run_hybrid(seeded, recipe, seed, mixer, data, hardware=hardware, report=report))
         kinds["reprogrammed"].append(run_reprogrammed(seeded, recipe, seed, mixer, data, report=report))
+        for kind, runs in kinds.items():        # a long run should say early how it goes
+            shares = judge(runs[-1].logits, runs[-1].identity)
+            text = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+            progress.console.print(f"seed {seed}, {kind}: {text}", highlight=False, soft_wrap=True)
         for sigma, found in sweep.items() if seed < options.sweep else ():
             preset = Preset(program_us=sigma, cycles=1)
             for shares, work in zip(found, (run_hybrid, run_reprogrammed), strict=True):
