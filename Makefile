@@ -51,8 +51,9 @@ proofs: install  ## what the sequencer never does, proved: k-induction, covers, 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/pytest -q -m soak tests/test_synthesis.py
 
-deliverables: install  ## what is generated, read by every tool for three configurations (long)
-	$(BIN)/pytest -q -m "soak or not soak" tests/test_generate.py tests/test_register_files.py tests/test_vivado.py tests/test_flows.py
+deliverables: install  ## what is generated, read by every tool; the documents, run (long)
+	$(BIN)/pytest -q -m "soak or not soak" tests/test_generate.py tests/test_register_files.py tests/test_vivado.py tests/test_flows.py \
+		tests/test_board.py tests/test_docs.py
 
 faces: install  ## the face task over five seeds, and on the simulated chip (long)
 	$(BIN)/rmdlora tasks face --backend rtl --json build/tasks/face/face.json
