@@ -136,7 +136,7 @@ class Adapters:
         masks = self.gather_masks(names, ranks, offsets, active or {}, trainable or {})
         slots = tuple(adapter.draft_slot if adapter.drafted else adapter.slot for adapter in chosen)
         return SlotLayer(first.inputs, first.outputs, offsets[-1] + ranks[-1], 0, first.calibration, first.tile, *masks,
-                         slots, ranks)
+                         slots=slots, ranks=ranks)
 
     def read(self, name):
         """``(a, b)`` of the version that operations work on."""
