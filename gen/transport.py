@@ -6,8 +6,8 @@ __all__ = ["Transport"]
 class Transport:
     """Base of the ways to a chip; anything with these methods will do. Streams go by the last part of their name.
 
-    A subclass gives `write`, `read`, `send`, `expect`, `run_until_high` and `run_until_idle`; the bulk forms here are
-    loops, to be replaced where there is a faster way. What cannot be done in time raises a RuntimeError.
+    A subclass gives `write`, `read`, `send`, `expect`, `withdraw`, `run_until_high` and `run_until_idle`; the bulk
+    forms here are loops, to be replaced where there is a faster way. What cannot be done in time raises a RuntimeError.
     """
 
     def write(self, address, word):
@@ -33,6 +33,10 @@ class Transport:
 
     def expect(self, stream, count):
         """Make room for ``count`` more beats of an output stream. Does not wait."""
+        raise NotImplementedError
+
+    def withdraw(self):
+        """Take back every beat queued that has not moved, operands and room for results, as a host stops its DMA."""
         raise NotImplementedError
 
     def run_until_high(self, port, limit):

@@ -173,5 +173,6 @@ def test_the_device_tree_has_chip_and_engines_where_the_block_design_has_them():
 @pytest.mark.skipif(shutil.which("dtc") is None, reason="dtc is not installed (Debian: device-tree-compiler)")
 def test_the_device_tree_compiles(tmp_path):
     (tmp_path / "rmdlora.dtso").write_text(overlay_text(TINY), encoding="utf-8")
-    subprocess.run(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", "rmdlora.dtbo", "rmdlora.dtso"], check=True,
-                   cwd=tmp_path)
+    said = subprocess.run(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", "rmdlora.dtbo", "rmdlora.dtso"], check=True,
+                          cwd=tmp_path, capture_output=True, text=True)
+    assert said.stderr == ""
