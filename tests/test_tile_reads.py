@@ -1,7 +1,11 @@
 """Tiles read at the pins, a voltage an input and plane by plane: the short part of `cosim.tile_reads`."""
 
+import numpy as np
 import pytest
-from rmdlora.cosim.tile_reads import READINGS, open_reads, readable, run_reads
+from rmdlora.cosim.cocotb_lane import describe_configuration, run_bench
+from rmdlora.cosim.system import system_design
+from rmdlora.cosim.tile_reads import READINGS, TileReads, draw_read, open_reads, readable, run_reads
+from rmdlora.golden.read import read_layer
 from rmdlora.golden.spec.configuration import load_configuration
 
 TINY = load_configuration("tiny")
@@ -26,3 +30,21 @@ def test_a_difference_is_found_and_named(reads):
         assert run_reads(reads, 1, seed=1)[0].startswith("read 0: y[0, 0] is ")
     finally:
         reads.oracle = oracle
+
+
+def test_a_noisy_device_gives_the_same_codes_in_the_oracle_and_in_both_lanes(reads, tmp_path):
+    configuration = readable(TINY, reads.configuration.crossbar.reading, "taox")
+    lane = reads.driver.transport
+    lane.reset()
+    noisy, seed, codes = TileReads(configuration, lane, lane.library), 7, []
+    count = 1 if configuration.passes else 2
+    for index in range(count):
+        y, wanted = noisy.read(draw_read(configuration, np.random.default_rng((seed, index)), count))
+        assert np.array_equal(y, wanted)
+        codes.append(y.tolist())
+    given = {"configuration": describe_configuration(configuration), "reads": count, "vectors": count}
+    noted = run_bench(system_design(configuration), "rmdlora.cosim.benches.reads_bench", tmp_path / "run", given, seed)
+    assert noted["y"] == codes
+    first = draw_read(configuration, np.random.default_rng((seed, 0)), count)
+    silent = read_layer(first.cells, first.x, first.outputs, configuration, high=first.high)
+    assert not np.array_equal(codes[0], silent), "noise that changes no code proves nothing"
