@@ -104,12 +104,18 @@ def bench_crossbar(arguments, advance, console):
     from rmdlora.golden.spec.configuration import load_configuration
 
     from .measure.crossbar import measure_adc, measure_overhead
+    from .tile_reads import readable
 
     advance("build chip and board, read 16 full tiles")
     figures = measure_adc(load_configuration("default"))
+    advance("the same plane by plane")
+    streamed = measure_adc(readable(load_configuration("default"), "streamed"))
+    figures |= {f"{key}_streamed": streamed[key] for key in ("adc_busy", "adc_busy_steady", "clocks", "conversions")}
     console.print(f"ADCs busy {percent(figures['adc_busy'])} of {figures['clocks']} clocks ({figures['reads']} full "
                   f"reads), {percent(figures['adc_busy_steady'])} in the steady state; "
                   f"{percent(figures['adc_useful'])} of the columns converted were used")
+    console.print(f"streamed: busy {percent(streamed['adc_busy'])} of {streamed['clocks']} clocks, "
+                  f"{percent(streamed['adc_busy_steady'])} in the steady state")
     layers = measure_overhead(advance=advance)
     table = Table(title="Clocks of a layer's read at the pins, adapters on and off", title_justify="left")
     for column in ("layer", "with", "without", "overhead"):

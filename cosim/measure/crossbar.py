@@ -73,9 +73,10 @@ def measure_adc(configuration):
     falls = hold_ticks(bench.lane.library) - 2 * board.adc_half_ticks * board.adc_hold_clocks
     clocks, end = board.conversion_ticks * len(falls), falls[-1] + board.conversion_ticks
     used = 2 * bench.outputs if configuration.crossbar.mapping == "differential" else bench.outputs + 1
+    reads = READS * max(1, len(configuration.passes))
     converted = configuration.board.adcs(configuration.geometry.tile_columns) * len(falls)
     return {"adc_busy": clocks / float(end - first), "adc_busy_steady": clocks / float(end - falls[0]),
-            "adc_useful": used * READS / converted, "conversions": len(falls), "clocks": int(end - first),
+            "adc_useful": used * reads / converted, "conversions": len(falls), "clocks": int(end - first),
             "reads": READS, "configuration": configuration.name}
 
 
