@@ -12,7 +12,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: faces help install demo test smoke lint soak soak-reads proofs cost deliverables generate clean
+.PHONY: faces help install demo test smoke lint soak soak-reads proofs pages cost deliverables generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ soak-reads: install  ## random tile reads both ways, oracle against RTL at the p
 
 proofs: install  ## what the sequencer never does, proved: k-induction, covers, and seeded bugs that are noticed
 	$(BIN)/pytest -q --durations=0 tests/test_formal.py
+
+pages: install  ## the image task's layers in a buffer of a quarter of them, golden against RTL (long)
+	$(BIN)/pytest -q -m soak tests/test_pages.py
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/pytest -q -m soak tests/test_synthesis.py

@@ -1,7 +1,7 @@
 """Matrices as beats of the streams, and elements as places in the buffer: `golden.spec.geometry`, on whole arrays."""
 
 import numpy as np
-from rmdlora.golden.spec.formats import STREAMS, container_bits
+from rmdlora.golden.spec.formats import container_bits
 from rmdlora.golden.spec.geometry import ceil_div
 
 __all__ = ["adapter_elements", "beat_type", "pack_beats", "unpack_beats"]
@@ -9,7 +9,7 @@ __all__ = ["adapter_elements", "beat_type", "pack_beats", "unpack_beats"]
 
 def beat_type(configuration, stream):
     """The numpy type of an element of a stream's beats; ``stream`` by the last part of its name: ``"x"``."""
-    key = next(key for name, key in STREAMS.items() if name.endswith(f"_{stream}"))
+    key = next(key for name, key in configuration.streams.items() if name.endswith(f"_{stream}"))
     return np.dtype(f"<i{container_bits(getattr(configuration.formats, key)) // 8}")
 
 

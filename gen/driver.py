@@ -18,6 +18,7 @@ from rmdlora.golden.spec.registers import (
 from .beats import adapter_elements, unpack_beats
 from .calibration import measure
 from .operations import Layer, OperationFault, Run, Shifts
+from .pages import NOTHING, PagedLayer, PagedRun, run_training
 from .programming import Programming
 
 __all__ = ["Driver", "Layer", "OperationFault", "Shifts"]
@@ -41,6 +42,7 @@ class Driver:
         self.lanes = configuration.lora
         self.described = {}     # OP_* words as the chip has them
         self.moved, self.cuts = {}, {}
+        self.left = {}          # clocks of results, where several runs gave them
         for name, word in constant_words(configuration).items():
             found = transport.read(register(name).address)
             if found != word and name != "MULTIPLIERS":     # that one is reported, and follows from LANES
@@ -51,16 +53,26 @@ class Driver:
     # Memories
 
     def load_adapter(self, a, b, base=0):
-        """Store A ``(r, k)`` and B ``(d, r)`` from row word ``base`` on; return their `Layer`."""
+        """Store A ``(r, k)`` and B ``(d, r)`` from row word ``base`` on; return their `Layer`.
+
+        A layer larger than the buffer of a paged configuration stays here, in a `PagedLayer`: all that is done to it
+        runs in turns, and is used as any other's. So do its states, 0 at first.
+        """
         a, b = self.codes("a", a, "adapter", 2), self.codes("b", b, "adapter", 2)
         if a.shape[0] != b.shape[1]:
             raise RefusedValue(f"b must be (d, {a.shape[0]}) beside a of {a.shape}, not {b.shape}")
         layer = Layer(inputs=a.shape[1], outputs=b.shape[0], rank=a.shape[0], adapter=base)
+        words = self.configuration.pipeline.words(layer.inputs, layer.outputs, layer.rank)
+        if self.configuration.paged and words > self.configuration.sram.words:
+            return PagedLayer(layer.inputs, layer.outputs, layer.rank, a=np.array(a), b=np.array(b),
+                              va=np.zeros(a.shape, np.int64), vb=np.zeros(b.shape, np.int64))
         self.write_window("weights", self.elements(layer), np.concatenate([a.ravel(), b.ravel()]))
         return layer
 
     def read_adapter(self, layer):
         """``(a, b)`` of a layer as they stand."""
+        if isinstance(layer, PagedLayer):
+            return layer.a.copy(), layer.b.copy()
         return self.split(layer, self.read_window("weights", self.elements(layer)))
 
     def load_states(self, layer, va=None, vb=None):
@@ -72,10 +84,15 @@ class Driver:
             if codes.shape != shape:
                 raise RefusedValue(f"{name} must be {shape}, not {codes.shape}")
             parts.append(codes.ravel())
+        if isinstance(layer, PagedLayer):
+            layer.va[:], layer.vb[:] = self.split(layer, np.concatenate(parts))
+            return
         self.write_window("states", self.elements(layer), np.concatenate(parts))
 
     def read_states(self, layer):
         """``(va, vb)`` of a layer as they stand."""
+        if isinstance(layer, PagedLayer):
+            return layer.va.copy(), layer.vb.copy()
         return self.split(layer, self.read_window("states", self.elements(layer)))
 
     def set_calibration(self, gain, offset, base=0):
@@ -126,7 +143,7 @@ class Driver:
         x = self.codes("x", x, "activation", 2, layer.inputs)
         if crossbar:
             self.configuration.check_activations((int(x.min()), int(x.max())))
-        run = Run(self, layer, shifts or Shifts(), crossbar)
+        run = self.run(layer, shifts, crossbar)
         run.forward(x, None if crossbar else self.sums(c, len(x), layer))
         return run.finish()["y"]
 
@@ -134,13 +151,13 @@ class Driver:
         """`dx` ``(n, k)`` of the gradients `g` ``(n, d)``, after a forward of the same `x`; adds to the states."""
         x, g = self.codes("x", x, "activation", 2, layer.inputs), self.codes("g", g, "gradient", 2, layer.outputs)
         self.need_rows("g", g, len(x))
-        run = Run(self, layer, shifts or Shifts())
+        run = self.run(layer, shifts)
         run.backward(x, g)
         return run.finish()["dx"]
 
     def update(self, layer, shifts=None, nearest=False):
         """Step the trainable lanes' weights by their states."""
-        run = Run(self, layer, shifts or Shifts(), nearest=nearest)
+        run = self.run(layer, shifts, nearest=nearest)
         run.update()
         run.finish()
 
@@ -152,7 +169,11 @@ class Driver:
         c = None if crossbar else self.sums(c, len(x), layer)
         if crossbar:
             self.configuration.check_activations((int(x.min()), int(x.max())))
-        run = Run(self, layer, shifts or Shifts(), crossbar, nearest)
+        run = self.run(layer, shifts, crossbar, nearest)
+        if isinstance(layer, PagedLayer):
+            results, clocks = run_training(self, layer, x, g, c, batch, shifts or Shifts(), nearest)
+            self.left = clocks
+            return results["y"], results["dx"]
         for chunk, ends_batch in self.configuration.pipeline.chunks(len(x), batch):
             part = slice(chunk.start, chunk.stop)
             run.forward(x[part], None if crossbar else c[part])
@@ -161,6 +182,15 @@ class Driver:
                 run.update()
         results = run.finish()
         return results["y"], results["dx"]
+
+    def run(self, layer, shifts, crossbar=False, nearest=False):
+        """An empty `Run` of a layer, in turns where it is larger than the buffer."""
+        if not isinstance(layer, PagedLayer):
+            return Run(self, layer, shifts or Shifts(), crossbar, nearest)
+        if crossbar:
+            raise RefusedValue(f"a layer whose c comes from the crossbar must fit the {self.configuration.sram.words} "
+                               f"row words of the buffer, not be larger")
+        return PagedRun(self, layer, shifts or Shifts(), nearest)
 
     def program_tile(self, tile, codes, tolerance, schedule=None, skip=False):
         """Program array ``tile`` until every cell verifies to ``codes`` (rows, columns) within ``tolerance`` codes.
@@ -179,6 +209,8 @@ class Driver:
 
     def clocks(self, stream):
         """Clock since reset at which each element of ``"y"`` or ``"dx"`` left the chip in the latest call."""
+        if stream in self.left:
+            return self.left[stream]
         clocks = np.asarray(self.moved[stream].clocks).astype(np.int64)
         beats = np.repeat(clocks[:, None], self.lanes.beat_elements, axis=1)
         return self.join(stream, beats)
@@ -233,7 +265,7 @@ class Driver:
         while self.started - self.ended >= OPERATION_QUEUE:
             self.wait_for_end(limit)
         words = {}
-        for field, value in {"slots": 0, **operation}.items():
+        for field, value in {"slots": 0, **NOTHING, **operation}.items():
             name, part = OPERATION[field]
             words.setdefault(name, {})[part] = value
         words = {name: register(name).pack(**parts) for name, parts in words.items()}
@@ -339,12 +371,14 @@ class Driver:
 
     def join(self, stream, beats):
         """Beats of the latest call's operations, as (n, positions)."""
-        parts, begin = [], 0
-        for vectors, positions in self.cuts[stream]:
-            end = begin + self.lanes.blocks(vectors) * self.lanes.groups(positions)
-            parts.append(unpack_beats(beats[begin:end], self.lanes, vectors, positions))
+        cuts, begin = self.cuts[stream], 0
+        joined = np.empty([max(part[axis].stop for part in cuts) for axis in range(2)], beats.dtype)
+        for vectors, positions in cuts:
+            end = begin + self.lanes.blocks(len(vectors)) * self.lanes.groups(len(positions))
+            joined[vectors.start:vectors.stop, positions.start:positions.stop] = unpack_beats(
+                beats[begin:end], self.lanes, len(vectors), len(positions))
             begin = end
-        return np.concatenate(parts)
+        return joined
 
 
 def low_words(codes):

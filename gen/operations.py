@@ -77,14 +77,14 @@ class Run:
         self.take("x", x)
         if c is not None:
             self.take("c", c)
-        self.cuts["y"].append((n, self.layer.outputs))
+        self.cut("y", n, self.layer.outputs)
         self.add(Kind.FORWARD, n, self.pipeline.forward)
 
     def backward(self, x, g):
         """Gather a backward of ``x`` (n, k) and ``g`` (n, d)."""
         self.take("x", x)
         self.take("g", g)
-        self.cuts["dx"].append((len(x), self.layer.inputs))
+        self.cut("dx", len(x), self.layer.inputs)
         self.add(Kind.BACKWARD, len(x), self.pipeline.backward)
 
     def update(self):
@@ -95,6 +95,11 @@ class Run:
     def pipeline(self):
         """Cycle counts of the configuration."""
         return self.driver.configuration.pipeline
+
+    def cut(self, stream, vectors, positions):
+        """Note which vectors and positions the operation's results are."""
+        begin = sum(len(which) for which, _ in self.cuts[stream])
+        self.cuts[stream].append((range(begin, begin + vectors), range(positions)))
 
     def take(self, stream, codes):
         """Add operands of an operation."""
@@ -122,7 +127,8 @@ class Run:
                 transport.send(stream, np.concatenate(beats))
         for stream, cuts in self.cuts.items():
             if cuts:
-                transport.expect(stream, sum(driver.lanes.blocks(n) * driver.lanes.groups(m) for n, m in cuts))
+                transport.expect(stream, sum(driver.lanes.blocks(len(vectors)) * driver.lanes.groups(len(positions))
+                                             for vectors, positions in cuts))
         try:
             for operation in self.operations:
                 driver.start(operation, self.limit)
@@ -134,6 +140,6 @@ class Run:
         except RuntimeError:
             driver.raise_fault()    # the better reason, where there is one
             raise
-        driver.cuts = self.cuts
+        driver.cuts, driver.left = self.cuts, {}
         return {stream: driver.join(stream, np.asarray(driver.moved[stream].beats))
                 for stream, cuts in self.cuts.items() if cuts}

@@ -6,7 +6,7 @@ Everything in them comes from `golden.spec.registers`, with the words and sizes 
 import dataclasses
 import re
 
-from rmdlora.golden.spec.formats import STREAMS, container_bits
+from rmdlora.golden.spec.formats import container_bits
 from rmdlora.golden.spec.registers import (
     ADDRESS_BITS,
     OPERATION_QUEUE,
@@ -84,7 +84,8 @@ def codes(described):
 
 def streams(configuration):
     """``[(name, code bits, container bits)]`` of the streams, by the last part of their names."""
-    widths = [(name.rpartition("_")[2], getattr(configuration.formats, key)) for name, key in STREAMS.items()]
+    widths = [(name.rpartition("_")[2], getattr(configuration.formats, key))
+              for name, key in configuration.streams.items()]
     return [(name, bits, container_bits(bits)) for name, bits in widths]
 
 

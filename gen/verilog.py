@@ -18,7 +18,7 @@ import pathlib
 import re
 
 from amaranth.back import rtlil, verilog
-from rmdlora.golden.spec.formats import STREAMS, container_bits
+from rmdlora.golden.spec.formats import container_bits
 from rmdlora.hdl.top import Chip
 
 from .clocked import clocked
@@ -103,7 +103,7 @@ def interface(configuration):
     """
     text, ports = build(configuration)
     streams = {}
-    for name, key in STREAMS.items():
+    for name, key in configuration.streams.items():
         bits = getattr(configuration.formats, key)
         streams[name] = {"direction": "in" if name.startswith("s_") else "out", "container": container_bits(bits),
                          "elements": configuration.lora.beat_elements, "bits": bits, "code": key}

@@ -6,7 +6,7 @@ of its own, in its simple mode (PG021): operands and results of one operation ar
 
 import dataclasses
 
-from rmdlora.golden.spec.formats import STREAMS, container_bits
+from rmdlora.golden.spec.formats import container_bits
 from rmdlora.golden.spec.registers import ADDRESS_BITS
 
 __all__ = ["CHIP_ADDRESS", "CHIP_SIZE", "DMA_SIZE", "Engine", "dma_engines", "first_interrupt"]
@@ -43,9 +43,9 @@ class Engine:
 
 
 def dma_engines(configuration):
-    """The `Engine` of each stream of a configuration's chip, in the order of `STREAMS`; input 0 is the chip's own."""
+    """The `Engine` of each stream of a configuration's chip, in its own order; input 0 is the chip's own."""
     engines = []
-    for index, (port, key) in enumerate(STREAMS.items()):
+    for index, (port, key) in enumerate(configuration.streams.items()):
         stream = port.rpartition("_")[2]
         bits = configuration.lora.beat_elements * container_bits(getattr(configuration.formats, key))
         engines.append(Engine(f"dma_{stream}", stream, DMA_ADDRESS + index * DMA_SIZE, bits, port.startswith("s_"),

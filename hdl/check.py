@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.formats import SHIFT_LIMIT
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import Fault, Kind
 
 from .operation import Operation
@@ -49,11 +50,11 @@ class OperationCheck(wiring.Component):
 
     Of several broken rules the one with the lowest code is named. Only a forward and a backward have vectors, only a
     forward reads the calibration and only a copy has a target, so what an operation does not use is not checked; masks
-    are, always. Programming names nothing but an array, and needs the board. A slot that may not be named goes before
-    all: nobody knows what the other rules are to be about. Counting (row words, tiles) needs no multiplier: about 40
-    clocks, and some more for every further adapter, which pass while the operation before still runs. The verdict waits
-    for ``idle``, since it may depend on that one: ``CHUNK`` on the latest forward that was let through, ``BOARD`` on
-    the board as it is then.
+    are, always. Of a turn, the row words are those of its matrix, in one page. Programming names nothing but an
+    array, and needs the board. A slot that may not be named goes before all: nobody knows what the other rules are
+    to be about. Counting (row words, tiles) needs no multiplier: about 40 clocks, and some more for every further
+    adapter, which pass while the operation before still runs. The verdict waits for ``idle``, since it may depend
+    on that one: ``CHUNK`` on the latest forward that was let through, ``BOARD`` on the board as it is then.
 
     Parameters
     ----------
@@ -73,6 +74,12 @@ class OperationCheck(wiring.Component):
         self.configuration = configuration
         super().__init__({"i": In(stream.Signature(Operation)), "o": Out(stream.Signature(CheckedOperation)),
                           "idle": In(1), "halted": In(1), "board_ready": In(1), "holding": Out(1)})
+
+    def exchange_breaks(self, operation, way):
+        """What is wrong with the row words that leave or enter: more than a page, or nothing of them."""
+        words = operation[f"{way}_words"]
+        return (words > self.configuration.page_words) | (
+            (words != 0) & ~operation[f"{way}_weights"] & ~operation[f"{way}_states"])
 
     def elaborate(self, platform):
         m = Module()
@@ -101,6 +108,16 @@ class OperationCheck(wiring.Component):
         forward, backward = operation.kind == Kind.FORWARD, operation.kind == Kind.BACKWARD
         walks = Cat(operation.kind == kind for kind in Kind.WALKS).any()
         crossbar, program = Signal(), operation.kind == Kind.PROGRAM
+        turn, in_a, in_b = operation.region != Region.WHOLE, Signal(), Signal()     # row words of which matrix
+        m.d.comb += [in_a.eq((operation.region == Region.WHOLE) | (operation.region == Region.A)),
+                     in_b.eq((operation.region == Region.WHOLE) | (operation.region == Region.B))]
+        exchanged = Cat(self.exchange_breaks(operation, way) for way in ("leaves", "enters")).any()
+        moves = (operation.leaves_words != 0) | (operation.enters_words != 0)
+        pages = ((~turn & moves) | ((operation.region == Region.NONE) & ~moves) | (turn & (
+            walks | program | crossbar | (operation.slots != 0) | exchanged
+            | (forward & (operation.vectors > lanes.chunk)))))
+        if not configuration.paged:
+            pages = turn | moves
         m.d.comb += [parts.operation.eq(operation), parts.groups.eq(both_groups)]
         m.d.comb += [crossbar.eq(forward & operation.crossbar), row_tiles.dividend.eq(operation.inputs),
                      column_tiles.dividend.eq(operation.outputs), self.holding.eq(1)]
@@ -113,13 +130,13 @@ class OperationCheck(wiring.Component):
                     m.next = "Count groups"
 
             with m.State("Count groups"):
-                m.d.sync += [step.eq(16), both_groups.eq(ceil_shift(operation.inputs, lanes.rows)),
+                m.d.sync += [step.eq(16), both_groups.eq(Mux(in_a, ceil_shift(operation.inputs, lanes.rows), 0)),
                              output_groups.eq(ceil_shift(operation.outputs, lanes.rows))]
                 m.next = "Add groups"
 
             with m.State("Add groups"):
                 m.d.comb += [row_tiles.start.eq(1), column_tiles.start.eq(1), parts.start.eq(1)]
-                m.d.sync += both_groups.eq(both_groups + output_groups)
+                m.d.sync += both_groups.eq(both_groups + Mux(in_b, output_groups, 0))
                 m.next = "Divide into tiles"
 
             with m.State("Divide into tiles"):
@@ -162,6 +179,7 @@ class OperationCheck(wiring.Component):
                     broken[Fault.CHUNK].eq(backward & ((operation.vectors > lanes.chunk)
                                                        | (operation.vectors > latest_forward))),
                     broken[Fault.BOARD].eq((crossbar | program) & ~self.board_ready),
+                    broken[Fault.PAGE].eq(pages),
                     broken[Fault.SLOT].eq(operation.unknown | (walks & (operation.slots > 1)))]
                 with m.If(self.idle):
                     m.next = "Judge"

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import Fault, Kind
 
 from .axi import beat_signature
@@ -19,15 +20,16 @@ class Dispatcher(wiring.Component):
 
     Latency 1 clock from ``i`` to the units. Each unit takes its command when it can; neither waits for the other.
 
-    A forward or backward ends early where the crossbar finds a fault, or where nothing has moved for ``timeout`` clocks
-    (0: never): the units are told to abandon it, and it ends when the crossbar has come to rest, with
-    `Fault.FRAMING`, `Fault.STREAM` or `Fault.CROSSBAR`. Its operands and those of the operations behind it are out of
-    step then, so these end with the same fault and do not start, until the host has cleared FAULT.
+    A forward, a backward or a turn ends early where the crossbar finds a fault, or where nothing has moved for
+    ``timeout`` clocks (0: never): the units are told to abandon it, and it ends when the crossbar has come to rest,
+    with `Fault.FRAMING`, `Fault.STREAM` or `Fault.CROSSBAR`. Its operands and those of the operations behind it are
+    out of step then, so these end with the same fault and do not start, until the host has cleared FAULT.
 
     Members
     -------
     i : operations with their verdicts.
     lora, crossbar : operations to start.
+    exchange : turns that move row words, beside the unit's work or without any; ``exchange_done`` as below.
     program : tiles to program, by the crossbar alone.
     walker : walks over adapters to start, on the walker alone; ``walker_fault`` is how one ended.
     lora_done, program_done, walker_done : the unit is in the last clock of its operation.
@@ -51,6 +53,7 @@ class Dispatcher(wiring.Component):
             "lora_done": In(1), "program_done": In(1), "idle": Out(1), "started": Out(1),
             "crossbar_fault": In(8), "crossbar_busy": In(1), "crossbar_waits": In(1), "moved": In(1),
             "timeout": In(32), "pending": In(8), "abandon": Out(1), "halted": Out(1),
+            "exchange": Out(stream.Signature(Operation)), "exchange_done": In(1),
             "walker": Out(stream.Signature(Operation)), "walker_done": In(1), "walker_fault": In(8),
             "current": Out(Operation), "uses_crossbar": Out(1), "operands": Out(1), "ended": Out(1), "fault": Out(8)})
 
@@ -60,7 +63,13 @@ class Dispatcher(wiring.Component):
         crossbar = (checked.operation.kind == Kind.FORWARD) & checked.operation.crossbar
         walks = Cat(checked.operation.kind == kind for kind in Kind.WALKS).any()
         program, programs = checked.operation.kind == Kind.PROGRAM, Signal()
-        m.d.comb += [unit.payload.eq(current) for unit in (self.lora, self.crossbar, self.program, self.walker)]
+        units = (self.lora, self.crossbar, self.program, self.walker, self.exchange)
+        works, moves = Signal(), Signal()       # of a turn: the unit has to do, row words have to move
+        unit_left, exchange_left, through = Signal(), Signal(), Signal()
+        m.d.comb += [unit.payload.eq(current) for unit in units]
+        m.d.comb += [works.eq(checked.operation.region != Region.NONE),
+                     moves.eq((checked.operation.leaves_words != 0) | (checked.operation.enters_words != 0)),
+                     through.eq((self.lora_done | ~unit_left) & (self.exchange_done | ~exchange_left))]
         m.d.sync += self.started.eq(0)
         with m.If(self.lora.ready):
             m.d.sync += self.lora.valid.eq(0)
@@ -70,8 +79,15 @@ class Dispatcher(wiring.Component):
             m.d.sync += self.program.valid.eq(0)
         with m.If(self.walker.ready):
             m.d.sync += self.walker.valid.eq(0)
+        with m.If(self.exchange.ready):
+            m.d.sync += self.exchange.valid.eq(0)
+        with m.If(self.lora_done):
+            m.d.sync += unit_left.eq(0)
+        with m.If(self.exchange_done):
+            m.d.sync += exchange_left.eq(0)
 
-        watched = (current.kind == Kind.FORWARD) | (current.kind == Kind.BACKWARD)
+        watched = ((current.kind == Kind.FORWARD) | (current.kind == Kind.BACKWARD)
+                   | (current.region != Region.WHOLE))
         still, expired = Signal(32), Signal()       # clocks since something moved
         early = Signal(8)                           # why the latest operation that ended early did
         m.d.comb += expired.eq((self.timeout != 0) & (still >= self.timeout))
@@ -87,9 +103,10 @@ class Dispatcher(wiring.Component):
                 with m.If(self.i.valid & self.halted):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(early)]
                 with m.Elif(self.i.valid & (checked.fault == Fault.NONE)):
-                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(~walks & ~program),
+                    m.d.sync += [current.eq(checked.operation), self.lora.valid.eq(~walks & ~program & works),
                                  self.crossbar.valid.eq(crossbar), self.uses_crossbar.eq(crossbar), self.started.eq(1),
-                                 self.program.valid.eq(program), programs.eq(program), self.walker.valid.eq(walks)]
+                                 self.program.valid.eq(program), programs.eq(program), self.walker.valid.eq(walks),
+                                 self.exchange.valid.eq(moves), exchange_left.eq(moves), unit_left.eq(works)]
                     m.next = "Operation runs"
                 with m.Elif(self.i.valid):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(checked.fault)]
@@ -101,7 +118,7 @@ class Dispatcher(wiring.Component):
                 with m.Elif(expired):
                     m.d.sync += early.eq(Mux(self.uses_crossbar & ~self.crossbar_waits, Fault.CROSSBAR, Fault.STREAM))
                     m.next = "Abandon"
-                with m.If(Mux(programs, self.program_done, self.lora_done)):
+                with m.If(Mux(programs, self.program_done, through)):
                     m.d.comb += self.ended.eq(1)
                     m.next = "Wait for operation"
                 with m.If(self.walker_done):
@@ -109,7 +126,7 @@ class Dispatcher(wiring.Component):
                     m.next = "Wait for operation"
             with m.State("Abandon"):
                 m.d.comb += self.abandon.eq(1)
-                m.d.sync += [self.lora.valid.eq(0), self.crossbar.valid.eq(0)]
+                m.d.sync += [self.lora.valid.eq(0), self.crossbar.valid.eq(0), self.exchange.valid.eq(0)]
                 with m.If(~self.crossbar_busy & ~self.crossbar.valid):
                     m.d.comb += [self.ended.eq(1), self.fault.eq(early)]
                     m.d.sync += self.halted.eq(1)

@@ -45,6 +45,15 @@ class Operation(data.Struct):
     lrb: 5
     momentum: 4
     target: 20
+    region: 2
+    opens: 1
+    closes: 1
+    leaves_words: 20
+    leaves_weights: 1
+    leaves_states: 1
+    enters_words: 20
+    enters_weights: 1
+    enters_states: 1
     slots: 3
     slot_0: 5
     slot_1: 5

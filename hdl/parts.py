@@ -3,6 +3,7 @@
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import SUMMED, Kind
 
 from .operation import Operation
@@ -20,7 +21,8 @@ class PartCheck(wiring.Component):
     -------
     start : begin in the next clock. ready : not at work.
     legal : every rank is 1 to the largest, and the unit has as many rank groups as all of them take.
-    fits : every adapter, and a copy's target, ends inside the buffer. apart : none of these has a row word of another.
+    fits : every adapter, and a copy's target, ends inside the buffer, a turn's stretch inside its page.
+    apart : none of these has a row word of another.
     lanes : mask of the operation's rank lanes that are an adapter's, the others being padding.
     """
 
@@ -82,7 +84,12 @@ class PartCheck(wiring.Component):
                             for index, (other_base, other_end) in enumerate(zip(bases, ends, strict=True)))
                 with m.If(meets.any()):
                     m.d.sync += self.apart.eq(0)
-                with m.If(end > self.configuration.sram.words):
+                words, page_words = self.configuration.sram.words, self.configuration.page_words
+                limit = words
+                if self.configuration.paged:
+                    in_page = (operation.region != Region.WHOLE) & (base < page_words)
+                    limit = Mux(in_page, page_words, words)
+                with m.If(end > limit):
                     m.d.sync += self.fits.eq(0)
                 for index in range(SUMMED):
                     with m.If(latest == index):

@@ -3,11 +3,11 @@
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from rmdlora.golden.spec.formats import STREAMS, container_bits
+from rmdlora.golden.spec.formats import container_bits
 from rmdlora.golden.spec.registers import ADDRESS_BITS, PULSES
 
 from .axi import AxiLite, AxiLiteSlave, AxiStream, BeatIn, BeatOut, LastBeat
-from .buffer import Buffer, RowShare, Walker
+from .buffer import Buffer, Exchanger, PagedBuffer, RowShare, Walker
 from .check import OperationCheck
 from .counters import Counters
 from .crossbar import Crossbar
@@ -25,7 +25,7 @@ __all__ = ["Chip", "chip_members"]
 def chip_members(configuration):
     """The members of a configuration's `Chip`, for whoever needs its ports and not the chip."""
     axis = {}
-    for name, key in STREAMS.items():
+    for name, key in configuration.streams.items():
         container = container_bits(getattr(configuration.formats, key))
         flow = In if name.startswith("s_") else Out
         axis[name] = flow(AxiStream(configuration.lora.beat_elements * container))
@@ -49,9 +49,10 @@ class Chip(wiring.Component):
     s_axil : registers and windows (`golden.spec.registers`), AXI4-Lite.
     s_axis_x, s_axis_c, s_axis_g, m_axis_y, m_axis_dx : operands and results, AXI4-Stream; beats as in
         `golden.spec.geometry`, each code sign-extended in a container of 8, 16, 32 or 64 bits, element 0 lowest.
+    s_axis_load, m_axis_store : of a paged configuration, row words that enter and leave pages of the buffer.
     irq : high while an enabled interrupt is pending.
-    running : high from the clock in which the LoRA unit starts an operation to its last one: what the cycle counters
-        count.
+    running : high from the clock in which the LoRA unit starts an operation (an exchange of pages, where there is
+        nothing else to do) to its last one: what the cycle counters count.
     the board's signals : see `BoardPins`.
     """
 
@@ -73,7 +74,7 @@ class Chip(wiring.Component):
         m.submodules.windows = windows = Windows(configuration)
         m.submodules.registers = registers = RegisterBank(configuration)
         m.submodules.counters = counters = Counters()
-        m.submodules.buffer = buffer = Buffer(configuration)
+        m.submodules.buffer = buffer = (PagedBuffer if configuration.paged else Buffer)(configuration)
         queue, check, dispatcher = OperationQueue(), OperationCheck(configuration), Dispatcher()
         router = OperandRouter(configuration)
         lora, crossbar = LoraUnit(configuration), Crossbar(configuration)
@@ -82,6 +83,7 @@ class Chip(wiring.Component):
         m.submodules.slots, m.submodules.share, m.submodules.walker = slots, share, unit(walker)
         m.submodules.router, m.submodules.lora = unit(router, abandoned), unit(lora, abandoned)
         m.submodules.crossbar = unit(crossbar)
+        exchanger = Exchanger(configuration) if configuration.paged else None
 
         # Host
         wiring.connect(m, wiring.flipped(self.s_axil), axi.axi)
@@ -115,7 +117,15 @@ class Chip(wiring.Component):
                      dispatcher.crossbar_busy.eq(crossbar.busy), dispatcher.crossbar_waits.eq(crossbar.waits),
                      dispatcher.crossbar_fault.eq(crossbar.fault), abandoned.eq(soft_reset | dispatcher.abandon),
                      dispatcher.lora_done.eq(lora.done), dispatcher.program_done.eq(crossbar.job_done),
-                     self.running.eq(lora.running)]
+                     self.running.eq(lora.running | (exchanger.running if exchanger else 0))]
+
+        # Pages
+        if exchanger:
+            m.submodules.exchanger = unit(exchanger, abandoned)
+            wiring.connect(m, dispatcher.exchange, exchanger.operation)
+            wiring.connect(m, exchanger.rows, buffer.exchanged)
+            m.d.comb += [dispatcher.exchange_done.eq(exchanger.done), exchanger.unit_runs.eq(lora.running),
+                         buffer.exchanges.eq(exchanger.running), buffer.page.eq(exchanger.page)]
 
         # Programming
         job, asked, program = crossbar.job, dispatcher.program, registers.program_control
@@ -131,15 +141,22 @@ class Chip(wiring.Component):
         # Operands
         routes = {"s_axis_x": router.i_x, "s_axis_c": router.host_c, "s_axis_g": lora.g}
         results = {"m_axis_y": (lora.y, dispatcher.current.outputs), "m_axis_dx": (lora.dx, dispatcher.current.inputs)}
-        for name, key in STREAMS.items():
+        if exchanger:
+            routes["s_axis_load"] = exchanger.load
+        for name, key in configuration.streams.items():
             outside, bits = getattr(self, name), getattr(configuration.formats, key)
             if name in routes:
                 m.submodules[name] = beats = BeatIn(bits, configuration.lora.beat_elements)
                 wiring.connect(m, wiring.flipped(outside), beats.axis)
                 wiring.connect(m, beats.o, routes[name])
                 continue
-            inside, positions = results[name]
             m.submodules[name] = beats = BeatOut(bits, configuration.lora.beat_elements)
+            if name not in results:
+                wiring.connect(m, exchanger.store, beats.i)
+                wiring.connect(m, beats.axis, wiring.flipped(outside))
+                m.d.comb += beats.last.eq(exchanger.last)
+                continue
+            inside, positions = results[name]
             m.submodules[f"{name}_last"] = last = LastBeat(configuration.lora)
             wiring.connect(m, inside, beats.i)
             wiring.connect(m, beats.axis, wiring.flipped(outside))
@@ -152,7 +169,7 @@ class Chip(wiring.Component):
         wiring.connect(m, crossbar.c, router.crossbar_c)
         m.d.comb += [router.uses_crossbar.eq(dispatcher.uses_crossbar), router.operands.eq(dispatcher.operands)]
 
-        moves = [getattr(self, name).tvalid & getattr(self, name).tready for name in STREAMS]
+        moves = [getattr(self, name).tvalid & getattr(self, name).tready for name in configuration.streams]
         m.d.comb += [dispatcher.moved.eq(Cat(moves, crossbar.converted).any()),
                      dispatcher.timeout.eq(registers.timeout.value), dispatcher.pending.eq(registers.fault.word.code)]
 
@@ -160,7 +177,7 @@ class Chip(wiring.Component):
         clear = registers.control.word.clear_counters
         m.d.sync += soft_reset.eq(registers.control.word.soft_reset)
         m.d.comb += [
-            counters.running.eq(lora.running), counters.kind.eq(dispatcher.current.kind),
+            counters.running.eq(self.running), counters.kind.eq(dispatcher.current.kind),
             counters.fault.eq(dispatcher.fault), registers.updates.eq(counters.updates),
             registers.erasures.eq(counters.erasures), registers.checksum.eq(walker.checksum),
             counters.ended.eq(dispatcher.ended), counters.clear.eq(clear), crossbar.clear.eq(clear),

@@ -10,6 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.crossbar import Crossbar
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE, SUMMED, Fault, Kind, register
 from rmdlora.hdl.check import OperationCheck
 from rmdlora.hdl.dispatch import Dispatcher, OperandRouter
@@ -19,6 +20,7 @@ from rmdlora.hdl.registers import RegisterBank
 TINY = load_configuration("tiny")
 REFERENCE = dataclasses.replace(TINY, name="reference", crossbar=dataclasses.replace(
     TINY.crossbar, mapping="reference", arrays=9))
+PAGED = dataclasses.replace(TINY, name="paged", sram=dataclasses.replace(TINY.sram, words=128))
 LEGAL = {"kind": Kind.FORWARD, "vectors": 3, "inputs": 40, "outputs": 20, "rank": 5, "active": 0b11101,
          "trainable": 0b00101}
 NO_MORE = [{"adapter": 0, "rank": 0}] * (SUMMED - 1)
@@ -34,9 +36,10 @@ def verdict(operation, configuration, latest_forward, board_ready):
     walks = op["kind"] in Kind.WALKS
     if op["unknown"] or (walks and op["slots"] > 1):
         return Fault.SLOT
+    breaks_pages = breaks_page_rules(op, configuration)
     if op["kind"] == Kind.PROGRAM:
         past = op["tile"] >= configuration.crossbar.arrays
-        return Fault.SPACE if past else Fault.NONE if board_ready else Fault.BOARD
+        return Fault.SPACE if past else Fault.BOARD if not board_ready else Fault.PAGE if breaks_pages else Fault.NONE
     if op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE) and not walks:
         return Fault.KIND
     adapters = [(op["adapter"], op["rank"]), *((part["adapter"], part["rank"]) for part in op["more"])]
@@ -50,8 +53,12 @@ def verdict(operation, configuration, latest_forward, board_ready):
         return Fault.SIZE
     tiles = configuration.row_tiles(op["inputs"]) * configuration.column_tiles(op["outputs"])
     places = [*adapters, (op["target"], op["rank"])] if op["kind"] == Kind.COPY else adapters
-    places = [range(base, base + lanes.layout(op["inputs"], op["outputs"], rank).words) for base, rank in places]
-    if (any(place.stop > configuration.sram.words for place in places)
+    matrices = {Region.WHOLE: ("a", "b"), Region.A: ("a",), Region.B: ("b",), Region.NONE: ()}[op["region"]]
+    places = [range(base, base + sum(getattr(lanes.layout(op["inputs"], op["outputs"], rank), f"{matrix}_words")
+                                     for matrix in matrices)) for base, rank in places]
+    ends = [configuration.page_words if configuration.paged and op["region"] and place.start < configuration.page_words
+            else configuration.sram.words for place in places]
+    if (any(place.stop > end for place, end in zip(places, ends, strict=True))
             or any(max(one.start, other.start) < min(one.stop, other.stop)
                    for one, other in itertools.combinations(places, 2))
             or (forward and op["calibration"] + lanes.groups(op["outputs"]) > configuration.calibration_words)
@@ -67,7 +74,20 @@ def verdict(operation, configuration, latest_forward, board_ready):
         return Fault.CHUNK
     if reads_board and not board_ready:
         return Fault.BOARD
-    return Fault.NONE
+    return Fault.PAGE if breaks_pages else Fault.NONE
+
+
+def breaks_page_rules(op, configuration):
+    """Whether an operation is a turn that may not be, or moves row words and is none."""
+    moves, turn = op["leaves_words"] or op["enters_words"], op["region"] != Region.WHOLE
+    if not turn or not configuration.paged:
+        return bool(moves or turn)
+    exchanges = [(op[f"{way}_words"], op[f"{way}_weights"] or op[f"{way}_states"]) for way in ("leaves", "enters")]
+    forward = op["kind"] == Kind.FORWARD
+    return (op["kind"] not in (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE) or op["slots"] > 0
+            or (forward and (op["crossbar"] or op["vectors"] > configuration.lora.chunk))
+            or any(words > configuration.page_words or (words and not codes) for words, codes in exchanges)
+            or (op["region"] == Region.NONE and not moves))
 
 
 def cases(configuration):
@@ -127,6 +147,19 @@ def cases(configuration):
         for lane in range(lanes.lanes * count + 1):
             found.append(({**sizes, "kind": 2, "slots": count, "more": parts(*others, (400, rank)),
                            "active": 1 | 1 << lane}, 1))
+    page = configuration.page_words
+    for region, words in ((Region.A, 60), (Region.B, 30), (Region.NONE, 0)):
+        turn = {"region": region, "enters_words": 1, "enters_weights": 1}
+        for end in (page, 2 * page):
+            edge("adapter", end - page, end - words, end - words + 1, end - 1, **turn)
+        for way in ("leaves", "enters"):
+            edge(f"{way}_words", 0, 1, page, page + 1, region=region, **{f"{way}_states": 1})
+            edge(f"{way}_words", 0, 1, region=region)
+        edge("vectors", lanes.chunk, lanes.chunk + 1, **turn)
+        edge("slots", 0, 1, **turn)
+        edge("crossbar", 0, 1, **turn)
+        edge("kind", *range(8), **turn)
+    edge("enters_words", 0, 1, enters_weights=1)
     for forward in (1, 4, lanes.chunk, lanes.chunk + 3):     # what a backward may follow
         found.append(({"vectors": forward}, 1))
         edge("vectors", 1, forward, forward + 1, lanes.chunk, lanes.chunk + 1, kind=Kind.BACKWARD)
@@ -138,7 +171,7 @@ def cases(configuration):
     return [({**LEGAL, **operation}, board_ready) for operation, board_ready in found]
 
 
-@pytest.mark.parametrize("configuration", [TINY, REFERENCE, load_configuration("face")], ids=lambda c: c.name)
+@pytest.mark.parametrize("configuration", [TINY, REFERENCE, PAGED, load_configuration("face")], ids=lambda c: c.name)
 def test_every_rule_is_judged_on_both_sides_of_its_edge(configuration):
     check = OperationCheck(configuration)
     seen = set()
@@ -172,7 +205,7 @@ def test_every_rule_is_judged_on_both_sides_of_its_edge(configuration):
             seen.add(found)
 
     simulate(check, bench)
-    assert seen == {*range(Fault.FRAMING), Fault.SLOT}      # the others come of running
+    assert seen == {*range(Fault.FRAMING), Fault.SLOT, Fault.PAGE}      # the others come of running
 
 
 def test_tiles_are_counted_with_the_reference_column_left_out():

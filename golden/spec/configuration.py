@@ -10,7 +10,7 @@ import tomllib
 
 from .board import Board
 from .crossbar import Crossbar, Device
-from .formats import Formats, count_bits
+from .formats import PAGE_STREAMS, STREAMS, Formats, count_bits
 from .geometry import Geometry, Lanes, ceil_div
 from .refusal import RefusedType, RefusedValue, need_integer
 from .timing import Pipeline
@@ -85,10 +85,10 @@ class Configuration:
     clock: Clock = dataclasses.field(default_factory=Clock)
 
     def __post_init__(self):
-        layout = self.lora.layout(self.geometry.max_inputs, self.geometry.max_outputs, self.geometry.max_rank)
-        if layout.words > self.sram.words:
-            raise RefusedValue(f"sram.words must be at least {layout.words}, the largest layer of the geometry, "
-                               f"not {self.sram.words}")
+        least = 2 * self.lora.rank_groups(self.geometry.max_rank)
+        if self.paged and (self.sram.words < least or self.sram.words % 2):
+            raise RefusedValue(f"sram.words must be even and at least {least}, two pages of a rank's row words, or "
+                               f"{self.largest_layer} for the largest layer of the geometry, not {self.sram.words}")
         if self.lora.chunk % self.lora.vectors:
             raise RefusedValue(f"lora.chunk must be a multiple of lora.vectors ({self.lora.vectors}), "
                                f"not {self.lora.chunk}")
@@ -134,9 +134,29 @@ class Configuration:
                                    f"({self.crossbar.plane_sign}), not {code}")
 
     @property
+    def largest_layer(self):
+        """Row words of the largest layer of the geometry."""
+        return self.lora.layout(self.geometry.max_inputs, self.geometry.max_outputs, self.geometry.max_rank).words
+
+    @property
+    def paged(self):
+        """Whether the largest layer is larger than the buffer, so that layers may run in turns (`pages`)."""
+        return self.largest_layer > self.sram.words
+
+    @property
+    def page_words(self):
+        """Row words of a page of a paged buffer."""
+        return self.sram.words // 2
+
+    @property
+    def streams(self):
+        """``{AXI4-Stream: what the codes on it are}`` of the chip, as in `formats.STREAMS`."""
+        return {**STREAMS, **(PAGE_STREAMS if self.paged else {})}
+
+    @property
     def pipeline(self):
         """Latencies and cycle counts of the LoRA unit."""
-        return Pipeline(self.lora, self.sram.single_port, self.sram.secded)
+        return Pipeline(self.lora, self.sram.single_port, self.sram.secded, self.sram.words)
 
     @property
     def calibration_words(self):

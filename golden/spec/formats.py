@@ -13,6 +13,7 @@ __all__ = [
     "GAIN_BITS",
     "LEARNING_SHIFT_LIMIT",
     "MOMENTUM_SHIFT_LIMIT",
+    "PAGE_STREAMS",
     "SHIFT_LIMIT",
     "STREAMS",
     "Format",
@@ -111,6 +112,9 @@ class Format:
 STREAMS = {"s_axis_x": "activation", "s_axis_c": "sum", "s_axis_g": "gradient", "m_axis_y": "output",
            "m_axis_dx": "output"}
 
+# ... and of a paged configuration: row words that enter and leave the buffer
+PAGE_STREAMS = {"s_axis_load": "element", "m_axis_store": "element"}
+
 # key: (lowest width, highest width); the widths a generated unit may be asked for
 WIDTHS = {"activation": (4, 16), "adapter": (8, 18), "intermediate": (8, 18), "gradient": (8, 18),
           "output": (8, 24), "state": (16, 36), "sum": (24, 40)}
@@ -144,6 +148,11 @@ class Formats:
     def of(self, key):
         """The `Format` of one of the widths above, by name."""
         return Format(getattr(self, key))
+
+    @property
+    def element(self):
+        """Width of an element of a row word on its way in or out of the buffer: adapter weight or optimiser state."""
+        return max(self.adapter, self.state)
 
     @property
     def rank_operand(self):

@@ -86,6 +86,12 @@ class Lanes:
         """Elements of a beat of an operand or result stream."""
         return self.rows * self.vectors
 
+    @property
+    def row_beats(self):
+        """Beats of the streams `load` and `store` that a row word takes: ``beat_elements`` of its elements each, in
+        order, or all of them and padding."""
+        return ceil_div(self.row_elements, self.beat_elements)
+
     def rank_groups(self, rank):
         """Row words a position (a column of A, a row of B) takes."""
         return ceil_div(rank, self.lanes)

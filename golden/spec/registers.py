@@ -83,6 +83,7 @@ class Fault:
     ANALYSER = 12
     STREAM = 13
     CROSSBAR = 14
+    PAGE = 15
     MEANINGS = (
         ("NONE", "nothing happened"),
         ("KIND", "no such operation"),
@@ -99,6 +100,8 @@ class Fault:
         ("ANALYSER", "the external analyser did not answer a trigger in time"),
         ("STREAM", "for TIMEOUT clocks nothing moved: an operand was not sent, or a result not taken"),
         ("CROSSBAR", "for TIMEOUT clocks nothing moved, and it was the crossbar that kept the others waiting"),
+        ("PAGE", "a turn whose stretch or exchange does not fit a page, over more vectors than lora.chunk, of a sum or "
+                 "with the crossbar; or any on a chip without pages"),
     )
     NAMES = tuple(name.lower() for name, _ in MEANINGS)    # by code
     EARLY = (FRAMING, STREAM, CROSSBAR)     # end a forward or backward that runs, and those that wait behind it
@@ -268,6 +271,18 @@ REGISTERS = (
     Register("ERASURES", 0x0C4, "ro", "Adapters and snapshots erased and found to be.", whole("count")),
     Register("SATURATED", 0x0C8, "ro", "Conversions in which an ADC's code was at an end of its range: over-range, "
              "which is no error.", whole("count")),
+    Register("OP_PAGE", 0x0E0, "rw", "What of a layer larger than the buffer the operation works on (a turn). 0 for "
+             "any other.", (
+        Field("region", 0, 2, "0 all of the layer, 1 a stretch of A at OP_ADAPTER, 2 one of B, 3 nothing"),
+        Field("opens", 2, 1, "the stretch is the first of its matrix: sums begin"),
+        Field("closes", 3, 1, "the stretch is the last: sums are rounded"))),
+    Register("OP_LEAVES", 0x0E4, "rw", "What leaves, from its first row word on, the page that the operation does not "
+             "work on (OP_ADAPTER lies in the other), through the stream store.", (
+        Field("words", 0, 20, "row words"), Field("weights", 30, 1, "their weights"),
+        Field("states", 31, 1, "their states"))),
+    Register("OP_ENTERS", 0x0E8, "rw", "What enters that page, from its first row word on, from the stream load.", (
+        Field("words", 0, 20, "row words"), Field("weights", 30, 1, "their weights"),
+        Field("states", 31, 1, "their states"))),
     Register("GENERATOR", 0x100, "rw_port", "State of a rank lane's random generator; writing 0 stores 1.",
              whole("xorshift32 state", reset=1), count=32),
     Register("SLOT", 0x180, "rw_port", "Entry of the slot table: an adapter. No reset touches it, and one write makes "
@@ -325,6 +340,9 @@ OPERATION = {
     "q": ("OP_BACKWARD_SHIFTS", "q"), "dx": ("OP_BACKWARD_SHIFTS", "dx"), "va": ("OP_BACKWARD_SHIFTS", "va"),
     "vb": ("OP_BACKWARD_SHIFTS", "vb"), "lra": ("OP_UPDATE_SHIFTS", "lra"), "lrb": ("OP_UPDATE_SHIFTS", "lrb"),
     "momentum": ("OP_UPDATE_SHIFTS", "momentum"), "target": ("OP_TARGET", "value"), "slots": ("OP_SLOTS", "count"),
+    **{name: ("OP_PAGE", name) for name in ("region", "opens", "closes")},
+    **{f"{way}_{part}": (f"OP_{way.upper()}", part) for way in ("leaves", "enters")
+       for part in ("words", "weights", "states")},
     **{f"slot_{index}": ("OP_SLOTS", f"slot_{index}") for index in range(SUMMED)},
 }
 

@@ -26,6 +26,8 @@ import dataclasses
 
 from .formats import count_bits
 from .geometry import Lanes
+from .pages import Region, plan_backward, plan_forward, plan_update
+from .registers import Kind
 
 __all__ = ["Pipeline"]
 
@@ -40,6 +42,7 @@ STORE = 1       # into the memory of p or q, or back into the buffer
 HAND_OVER = 2   # through the result FIFO
 JUDGE = 1       # an erased row word: which elements are not 0, then whether any
 SHOW = 2        # a checksum: the last word taken, the sum shown
+REST = 1        # a turn that gives no results ends a clock after its last idle slot
 ELEMENT_WORDS = 3   # of a checksum: an element's weight, and its state in two words
 
 
@@ -50,11 +53,13 @@ class Pipeline:
     Every count runs from the clock that accepts the command to the one that hands over the last result beat (update:
     the last memory write), both included, with no stall at a stream and no host traffic (contract, section 6).
     ``single_port``, ``secded``: what the buffer's memories are (`configuration.Sram`); no flipped bit to mend.
+    ``buffer_words``: its row words; a larger layer runs in turns (`pages`). None: as many as a layer needs.
     """
 
     lanes: Lanes
     single_port: bool = False
     secded: bool = False
+    buffer_words: int | None = None
 
     @property
     def memory(self):
@@ -231,6 +236,8 @@ class Pipeline:
         Inference (``batch`` None) is one forward. Training is cut at batch ends and every ``chunk`` vectors; each
         chunk is one forward and one backward, each batch end one update.
         """
+        if self.buffer_words is not None and self.words(inputs, outputs, rank) > self.buffer_words:
+            return self.run_turns(vectors, inputs, outputs, rank, batch)
         if batch is None:
             return self.forward(vectors, inputs, outputs, rank), 0, 0
         forward = backward = update = 0
@@ -239,6 +246,64 @@ class Pipeline:
             backward += self.backward(len(chunk), inputs, outputs, rank)
             update += self.update(inputs, outputs, rank) if ends_batch else 0
         return forward, backward, update
+
+    def run_turns(self, vectors, inputs, outputs, rank, batch=None):
+        """`run` of a layer larger than the buffer."""
+        sizes = inputs, outputs, rank, self.buffer_words // 2
+
+        def count(turns):
+            return sum(self.turn(turn, rank) for turn in turns)
+
+        if batch is None:
+            return count(plan_forward(self.lanes, vectors, *sizes)), 0, 0
+        forward = backward = update = 0
+        for chunk, ends_batch in self.chunks(vectors, batch):
+            forward += count(plan_forward(self.lanes, len(chunk), *sizes))
+            backward += count(plan_backward(self.lanes, len(chunk), *sizes))
+            update += count(plan_update(self.lanes, *sizes)) if ends_batch else 0
+        return forward, backward, update
+
+    def turn(self, turn, rank):
+        """Cycles of a `pages.Turn` of a layer of such a rank: until work and exchange, begun together, are through."""
+        work = self.stretch(turn, rank) if turn.stretch else 0
+        return max(work, self.exchange(turn.exchange) if turn.exchange else 0)
+
+    def stretch(self, turn, rank):
+        """Cycles of a turn's work.
+
+        Sums of a stretch are written before the turn ends. In single-port memories slots of outer passes keep step with
+        the turn's first clock.
+        """
+        words, blocks = turn.stretch.words, self.lanes.blocks(len(turn.vectors))
+        if turn.kind == Kind.UPDATE:
+            return 1 + words + self.update_result
+        if turn.kind == Kind.FORWARD and turn.stretch.region == Region.A:
+            return 1 + blocks * max(words, self.turnaround) + self.turnaround + REST
+        if turn.kind == Kind.FORWARD:
+            return 1 + blocks * words + self.row_result + HAND_OVER
+        filled = max(words, self.turnaround - words)    # of the pass between two outer passes
+        clock = 0
+        for _ in range(blocks):
+            if turn.stretch.region == Region.B:
+                clock += filled
+            clock += words + (clock % 2 if self.single_port else 0)
+            if turn.stretch.region == Region.A:
+                clock += filled
+        if turn.stretch.region == Region.B:
+            return 1 + clock + self.turnaround + REST
+        # the last spread pass is filled up too, and its last slot is that many clocks before its end
+        return 1 + clock + max(self.row_result + HAND_OVER - (filled - words), self.state_result - filled, 1)
+
+    def exchange(self, exchange):
+        """Cycles of a `pages.Exchange`: row words one after the other, each read if it leaves, moved beat by beat with
+        its successor coming in as it goes out, and stored if one has come."""
+        leaving = exchange.leaves.words if exchange.leaves else 0
+        entering = exchange.enters.words if exchange.enters else 0
+        clocks = 1 + leaving * (self.memory + 1) + entering
+        for leaves, enters in ((exchange.leaves_weights, exchange.enters_weights),
+                               (exchange.leaves_states, exchange.enters_states)):
+            clocks += self.lanes.row_beats * max(leaving if leaves else 0, entering if enters else 0)
+        return clocks
 
     def chunks(self, vectors, batch):
         """The chunks of a training run, in order: ``(range of vectors, whether an update follows)``."""

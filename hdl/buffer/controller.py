@@ -24,18 +24,20 @@ class Buffer(wiring.Component):
     read, by any of the three (but not to be mended), that had an element with one, with two flipped bits. They wrap;
     ``clear`` sets them to 0; without error correction they stay 0.
 
-    Parameters: ``configuration``; ``configuration.sram`` says which memories.
+    Parameters: ``configuration``; ``configuration.sram`` says which memories. ``words``: row words, where they are
+    not all of that (a page); ``calibrates``: with the calibration.
     """
 
-    def __init__(self, configuration):
+    def __init__(self, configuration, words=None, calibrates=True):
         self.configuration = configuration
         lanes, formats, sram = configuration.lora, configuration.formats, configuration.sram
-        words, calibration_words = sram.words, configuration.calibration_words
+        words, calibration_words = words or sram.words, configuration.calibration_words
         self.stores = {
             Space.WEIGHTS: Store(formats.adapter, lanes.row_elements, words, sram, pair=True),
-            Space.STATES: Store(formats.state, lanes.row_elements, words, sram, pair=True),
-            Space.GAIN: Store(formats.gain, lanes.rows, calibration_words, sram),
-            Space.OFFSET: Store(formats.sum, lanes.rows, calibration_words, sram)}
+            Space.STATES: Store(formats.state, lanes.row_elements, words, sram, pair=True)}
+        if calibrates:
+            self.stores |= {Space.GAIN: Store(formats.gain, lanes.rows, calibration_words, sram),
+                            Space.OFFSET: Store(formats.sum, lanes.rows, calibration_words, sram)}
         super().__init__({"rows": In(RowPort(configuration)), "host": In(HostPort()), "corrected": Out(32),
                           "uncorrectable": Out(32), "clear": In(1)})
 
@@ -44,7 +46,8 @@ class Buffer(wiring.Component):
         rows, host, stores = self.rows, self.host, self.stores
         secded, single_port = self.configuration.sram.secded, self.configuration.sram.single_port
         m.submodules.weights, m.submodules.states = stores[Space.WEIGHTS], stores[Space.STATES]
-        m.submodules.gains, m.submodules.offsets = stores[Space.GAIN], stores[Space.OFFSET]
+        if Space.GAIN in stores:
+            m.submodules.gains, m.submodules.offsets = stores[Space.GAIN], stores[Space.OFFSET]
         if secded:
             m.submodules.scrubber = scrubber = Scrubber(
                 [store.depth for store in stores.values()], self.configuration.sram.scrub_clocks)

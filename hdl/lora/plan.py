@@ -3,6 +3,7 @@
 from amaranth.hdl import Array, C, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import SUMMED
 
 from ..operation import Operation
@@ -16,7 +17,7 @@ def plan_layout(configuration):
     ``last_input_group``, ``last_output_group``, ``last_rank_group``, ``last_block``: counts less one.
     ``a_bases``, ``b_bases``: first row words of every adapter's A and B. ``part_ends``: of a sum, which rank groups are
     the last of an adapter; 0 of a single one. ``last_part``: adapters less one. ``gap``: least clocks of a
-    `sum` pass (`golden.spec.timing.Pipeline.backward_slots`).
+    `sum` pass (`golden.spec.timing.Pipeline.backward_slots`), in a turn of the pass between two outer ones.
     ``input_rest``, ``output_rest``, ``vector_rest``: which rows of the last group, which vectors of the last block
     exist.
     """
@@ -71,6 +72,12 @@ class Plan(wiring.Component):
         a_words, b_words = Signal(word_bits), Signal(word_bits)
         shorter = Signal(range(4 * self.configuration.sram.words))
         m.d.comb += shorter.eq(Mux(b_words < (a_words << 1), b_words, a_words << 1))
+        region = plan.operation.region      # of a turn: the one matrix begins where the adapter does
+        if self.configuration.paged:
+            with m.If(region == Region.A):
+                m.d.comb += shorter.eq(a_words)
+            with m.Elif(region == Region.B):
+                m.d.comb += shorter.eq(b_words)
 
         with m.FSM():
             with m.State("Take an operation"):
@@ -108,6 +115,9 @@ class Plan(wiring.Component):
                     m.next = "Find the gap"
             with m.State("Find the gap"):
                 m.d.sync += plan.gap.eq(Mux(shorter < turnaround, turnaround - shorter, 0))
+                if self.configuration.paged:
+                    with m.If(region == Region.B):
+                        m.d.sync += plan.b_bases[0].eq(plan.operation.adapter)
                 m.next = "Hand over"
             with m.State("Hand over"):
                 m.d.comb += self.o.valid.eq(1)

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.timing import MULTIPLY
 
 from ..arithmetic import RoundShift, ShiftPlan, saturate
+from ..buffer.bank import Bank
 from .slot import Pass, is_pass, slot_layout
 
 __all__ = ["RankSums", "RowSums", "follow"]
@@ -63,6 +64,10 @@ class RankSums(wiring.Component):
     ``products``; a result (``vectors x lanes`` codes, element ``v * lanes + j``; 0 in inactive lanes) leaves `latency`
     clocks after the last products of its sum, with their slot in ``slot_o`` and ``valid``. ``active``: the mask over
     all rank lanes; ``one_group``: they are of one rank group; ``plan``: p_shift or q_shift.
+
+    Of a paged configuration's turns, sums begin at 0 where the stretch ``opens`` its matrix and are results where it
+    ``closes`` it; else they begin at what a memory keeps of the stretch before, and end there. ``coming``: the slot,
+    two clocks before ``slot``.
     """
 
     def __init__(self, configuration):
@@ -70,8 +75,14 @@ class RankSums(wiring.Component):
         lanes, formats, geometry = configuration.lora, configuration.formats, configuration.geometry
         self.width = formats.reduction(max(geometry.max_inputs, geometry.max_outputs))
         self.round = RoundShift(lanes.vectors * lanes.lanes, self.width)
+        self.kept = None
+        if configuration.paged:
+            self.kept = Bank(data.ArrayLayout(signed(self.width), lanes.vectors * lanes.lanes),
+                             lanes.rank_groups(geometry.max_rank) << (lanes.stores - 1).bit_length(),
+                             configuration.sram.single_port, pair=True)
         super().__init__({
             "slot": In(slot_layout(configuration)), "active": In(32), "one_group": In(1), "plan": In(ShiftPlan),
+            "coming": In(slot_layout(configuration)), "opens": In(1), "closes": In(1),
             "products": In(data.ArrayLayout(signed(formats.product), lanes.multipliers)),
             "o": Out(data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)),
             "slot_o": Out(slot_layout(configuration)), "valid": Out(1)})
@@ -91,8 +102,10 @@ class RankSums(wiring.Component):
         enables = [is_pass(slot, Pass.DOWN, Pass.SUM) for slot in slots]
         added, done = slots[tree], slots[-2]
         groups = lanes.rank_groups(self.configuration.geometry.max_rank)
-        m.d.sync += rounder.valid.eq(enables[tree] & added.last)
+        ends = enables[tree] & added.last
+        m.d.sync += rounder.valid.eq(ends & self.closes if self.kept else ends)
         m.d.comb += rounder.plans[0].eq(self.plan)
+        kept = self.keep(m, tree, added, ends) if self.kept else None
         for v in range(lanes.vectors):
             for j in range(lanes.lanes):
                 index = v * lanes.lanes + j
@@ -100,7 +113,11 @@ class RankSums(wiring.Component):
                                  self.width, enables, f"sum_{index}")
                 running = Array(Signal(signed(self.width), name=f"running_{index}_{group}") for group in range(groups))
                 so_far = Mux(added.first, 0, running[0])
-                if groups > 1:      # chosen a clock ahead: the slot before is another group's, or there is but one
+                if kept is not None:
+                    chosen = Signal(signed(self.width), name=f"chosen_{index}")
+                    m.d.sync += chosen.eq(Mux(next_added.first, kept[index], running[next_added.rank_group]))
+                    so_far = Mux(self.one_group & ~added.first, running[0], chosen)
+                elif groups > 1:      # chosen a clock ahead: the slot before is another group's, or there is but one
                     chosen = Signal(signed(self.width), name=f"chosen_{index}")
                     m.d.sync += chosen.eq(Mux(next_added.first, 0, running[next_added.rank_group]))
                     so_far = Mux(self.one_group, so_far, chosen)
@@ -114,6 +131,22 @@ class RankSums(wiring.Component):
         m.d.sync += self.valid.eq(rounder.valid_o)
         m.d.comb += self.slot_o.eq(slots[-1])
         return m
+
+    def keep(self, m, tree, added, ends):
+        """Where sums of the next slot that is ``added`` up begin, a clock ahead; keeps those that ``ends`` ends."""
+        m.submodules.kept = kept = self.kept
+        begins = follow(m, self.coming, tree, "coming")[-1]
+        was_read, begun = Signal(), Signal.like(kept.read_data, name="begun")
+        written, ended = Signal(), Signal.like(added, name="ended")
+        m.d.sync += [was_read.eq(kept.read), written.eq(ends & ~self.closes), ended.eq(added)]
+        with m.If(was_read):
+            m.d.sync += begun.eq(kept.read_data)
+        m.d.comb += [
+            kept.read.eq(is_pass(begins, Pass.DOWN, Pass.SUM) & begins.first & ~self.opens),
+            kept.read_address.eq(Cat(begins.store, begins.rank_group)),
+            kept.write.eq(written.replicate(len(kept.write))), kept.write_data.eq(self.round.i),
+            kept.write_address.eq(Cat(ended.store, ended.rank_group))]
+        return [Mux(self.opens, 0, code) for code in begun]
 
 
 class RowSums(wiring.Component):

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import SUMMED, Kind
 
 from .plan import plan_layout
@@ -18,7 +19,9 @@ class Schedule(wiring.Component):
     those of one adapter after those of the other. A slot waits (an idle slot
     goes out) where its operand beat is not there, results have no room, or ``hold`` gives the clock to the host. With
     single-port memories slots that write their row word wait for a clock in step with it. Short passes are filled up to
-    what later passes need (`Pipeline.turnaround`), by the clock, so waits are never added up.
+    what later passes need (`Pipeline.turnaround`), by the clock, so waits are never added up. A turn
+    (`golden.spec.pages`) has the passes of its matrix only, one block after another, and `Rest`s until its sums are
+    where the next turn looks for them.
 
     Members
     -------
@@ -124,6 +127,9 @@ class Schedule(wiring.Component):
                          ahead_store.eq(Mux(ahead_store == stores - 1, 0, ahead_store + 1)), primed.eq(1)]
 
         m.d.comb += self.running.eq(1)
+        paged = self.configuration.paged
+        region = current.operation.region
+        in_turn = region != Region.WHOLE
 
         with m.FSM():
             with m.State("Idle"):
@@ -134,13 +140,23 @@ class Schedule(wiring.Component):
                              block_last.eq(plan.last_block == 0), ahead_last.eq(plan.last_block == 0)]
                 if single_port:
                     m.d.sync += step.eq(plan.a_bases[0][0])
+                b_alone = plan.operation.region == Region.B
                 with m.If(self.plan.valid), m.Switch(plan.operation.kind):
                     with m.Case(Kind.FORWARD):
                         start("Down", "A", turnaround, plan)
+                        if paged:
+                            with m.If(b_alone):
+                                start("Up", "B", plan=plan)
                     with m.Case(Kind.BACKWARD):
                         start("Sum", "B", plan.gap, plan)
+                        if paged:
+                            with m.If(plan.operation.region == Region.A):
+                                start("Outer A", "A", plan=plan)
                     with m.Default():
                         start("Update A", "A", plan=plan)
+                        if paged:
+                            with m.If(b_alone):
+                                start("Update B", "B", plan=plan)
             with m.State("Down"):
                 m.d.comb += [is_ahead.eq(1), self.take_x.eq(go & last_rank_group)]
                 issue(Pass.DOWN, self.x_valid, reduces_rows=True)
@@ -152,6 +168,11 @@ class Schedule(wiring.Component):
                         start("Down", "A", turnaround)
                     with m.Else():
                         start("Wait for p", least=turnaround)
+                    if paged:
+                        with m.If(region == Region.A):
+                            start("Down", "A", turnaround)
+                            with m.If(ahead_last):
+                                start("Rest", least=turnaround)
             with m.State("Up"):
                 m.d.comb += [slot.in_b.eq(1), self.take_c.eq(go & last_rank_group)]
                 issue(Pass.UP, ~last_rank_group | (self.c_valid & self.room))
@@ -163,6 +184,9 @@ class Schedule(wiring.Component):
                         start("Down", "A", turnaround)
                     with m.Else():
                         start("Wait for p", least=turnaround)
+                    if paged:
+                        with m.If(in_turn & ~block_last):
+                            start("Up", "B")
             with m.State("Sum"):
                 m.d.comb += [is_ahead.eq(1), slot.in_b.eq(1), self.take_g.eq(go & last_rank_group)]
                 issue(Pass.SUM, self.g_valid, reduces_rows=True)
@@ -172,6 +196,9 @@ class Schedule(wiring.Component):
                         start("Outer A", "A")
                     with m.Else():
                         start("Outer B", "B")
+                    if paged:
+                        with m.If(in_turn):
+                            start("Outer B", "B")
             with m.State("Outer B"):
                 m.d.comb += slot.in_b.eq(1)
                 issue(Pass.OUTER_B)
@@ -182,11 +209,16 @@ class Schedule(wiring.Component):
                         start("Wait for q", least=current.gap)
                     with m.Else():
                         start("Outer A", "A")
+                    if paged:
+                        with m.If(in_turn):
+                            advance_block()
+                            with m.If(~more_ahead):
+                                start("Rest", least=turnaround)
             with m.State("Outer A"):
                 m.d.comb += self.take_x.eq(go & last_rank_group)
                 issue(Pass.OUTER_A, self.x_valid)
                 with m.If(pass_end):
-                    start("Spread", "A")
+                    start("Spread", "A", Mux(in_turn, current.gap, 0) if paged else 0)
             with m.State("Spread"):
                 issue(Pass.SPREAD, ~last_rank_group | self.room)
                 with m.If(pass_end):
@@ -195,10 +227,16 @@ class Schedule(wiring.Component):
                         m.next = "Drain"
                     with m.Else():
                         start("Outer B", "B")
+                    if paged:
+                        with m.If(in_turn & ~block_last):
+                            start("Outer A", "A")
             with m.State("Update A"):
                 issue(Pass.UPDATE)
                 with m.If(pass_end):
                     start("Update B", "B")
+                    if paged:
+                        with m.If(in_turn):
+                            m.next = "Drain"
             with m.State("Update B"):
                 m.d.comb += slot.in_b.eq(1)
                 issue(Pass.UPDATE)
@@ -208,6 +246,9 @@ class Schedule(wiring.Component):
                 start("Up", "B")
             with m.State("Wait for q"), m.If(long_enough):
                 start("Outer A", "A")
+            if paged:
+                with m.State("Rest"), m.If(long_enough):
+                    m.next = "Drain"
             with m.State("Drain"):
                 m.d.comb += self.draining.eq(1)
                 with m.If(self.ended):

@@ -5,6 +5,7 @@ import itertools
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import Kind
 from rmdlora.golden.spec.timing import HAND_OVER
 
@@ -48,15 +49,17 @@ class LoraUnit(wiring.Component):
         lanes, formats, geometry = configuration.lora, configuration.formats, configuration.geometry
         beat, single_port = lanes.beat_elements, configuration.sram.single_port
 
-        # g of a block is summed and then meets p: it waits in a memory of one block, written and read in the same clock
-        # of a slot, so never both. p of a chunk, q of two blocks: a rank group is a word of `vectors x lanes` codes; an
-        # even block may be written while an odd one is read. Results: as many as are on the way, and then some.
+        # g of a block is summed and then meets p: it waits in a memory of one block, written and read in the same
+        # clock of a slot, so never both. p of a chunk, q of two blocks (in turns: a chunk): a rank group is a word
+        # of `vectors x lanes` codes; an even block may be written while an odd one is read. Results: as many as are
+        # on the way, and then some.
         codes = data.ArrayLayout(signed(formats.intermediate), lanes.vectors * lanes.lanes)
         rank_groups = lanes.rank_groups(geometry.max_rank)
         self.gradients = Bank(data.ArrayLayout(signed(formats.gradient), beat),
                               max(2, lanes.groups(geometry.max_outputs)), single_port)
         self.p_codes = Bank(codes, rank_groups << (lanes.stores - 1).bit_length(), single_port, pair=True)
-        self.q_codes = Bank(codes, rank_groups << 1, single_port, pair=True)
+        q_stores = lanes.stores if configuration.paged else 2
+        self.q_codes = Bank(codes, rank_groups << (q_stores - 1).bit_length(), single_port, pair=True)
         self.results = Results(data.ArrayLayout(signed(formats.output), beat),
                                1 << (configuration.pipeline.row_result + HAND_OVER + UNTOLD).bit_length(), single_port)
 
@@ -122,7 +125,8 @@ class LoraUnit(wiring.Component):
                 Mux(is_pass(fetched, Pass.OUTER_B), gradients.read_data[index], beats[-1][index]))
         result = rank_sums.slot_o
         for codes, made_by, used_by, bits in ((p_codes, (Pass.DOWN,), (Pass.UP, Pass.OUTER_B), len(issued.store)),
-                                              (q_codes, (Pass.SUM,), (Pass.SPREAD, Pass.OUTER_A), 1)):
+                                              (q_codes, (Pass.SUM,), (Pass.SPREAD, Pass.OUTER_A),
+                                               len(issued.store) if configuration.paged else 1)):
             writes = rank_sums.valid & is_pass(result, *made_by)
             m.d.comb += [codes.write.eq(writes.replicate(len(codes.write))), codes.write_data.eq(rank_sums.o),
                          codes.write_address.eq(Cat(result.store[:bits], result.rank_group)),
@@ -161,7 +165,9 @@ class LoraUnit(wiring.Component):
             multipliers.slot.eq(operands), multipliers.weights.eq(rows.weights),
             multipliers.row_operand.eq(row_operand), multipliers.rank_operand.eq(rank_operand),
             rank_sums.slot.eq(slots[pipeline.product - 1]), rank_sums.products.eq(multipliers.o),
-            rank_sums.active.eq(operation.active),
+            rank_sums.active.eq(operation.active), rank_sums.coming.eq(slots[pipeline.product - 3]),
+            rank_sums.opens.eq(operation.opens | (operation.region == Region.WHOLE)),
+            rank_sums.closes.eq(operation.closes | (operation.region == Region.WHOLE)),
             rank_sums.plan.eq(plan_shift(Mux(forward, operation.p, operation.q), rank_sums.round)),
             row_sums.slot.eq(products), row_sums.products.eq(multipliers.o),
             row_sums.plan.eq(plan_shift(Mux(forward, operation.u, operation.dx), row_sums.round)),
