@@ -52,7 +52,7 @@ pages: install  ## the image task's layers in a buffer of a quarter of them, gol
 	$(BIN)/pytest -q -m soak tests/test_pages.py
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
-	$(BIN)/pytest -q -m soak tests/test_synthesis.py
+	$(BIN)/rmdlora cost
 
 deliverables: install  ## what is generated, read by every tool; the documents, run (long)
 	$(BIN)/pytest -q -m "soak or not soak" tests/test_generate.py tests/test_register_files.py tests/test_vivado.py tests/test_flows.py \

@@ -68,6 +68,7 @@ lint, GTKWave and Linux ask. The same configuration gives the same bytes; a file
 # imported when the command is the one asked for
 APART = {"bench": ("run_bench", "measure what the design reaches"),
          "fit": ("run_fit", "the device presets again from the measured data"),
+         "cost": ("run_cost", "estimate what the gateware costs in an FPGA or in standard cells"),
          "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle"),
          "report": ("run_report", "one page about a configuration: diagram, registers, cycles, resources, schedule"),
          "tasks": ("run_tasks", "a whole task: learn on the array, unlearn and learn anew by adapters")}

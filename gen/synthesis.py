@@ -7,8 +7,8 @@ the logic in a design that meets its timing, so 3.0 ns of logic stand for 250 MH
 
 ``xc7``     LUTs (those used as memory included, a lone inverter counted as one), flip-flops, block RAM, DSP48E1, and
             their share of the xc7z045
-``gf180``   cells and area in GF180MCU's 7-track library (typical, 3.3 V, 25 C) at RMDLORA_PDK. Memories stay macros:
-            counted by bits, their area not in it
+``gf180``   cells, area and worst path in GF180MCU's 7-track library (typical, 3.3 V, 25 C) at RMDLORA_PDK. Memories
+            stay macros: counted by bits, neither their area nor their access time in it
 """
 
 import collections
@@ -67,10 +67,24 @@ techmap
 opt
 dfflibmap -liberty cells.lib
 opt
-abc -liberty cells.lib
+tee -q -o timing.txt abc -liberty cells.lib -script abc.txt
 opt_clean
 delete t:$scopeinfo
 tee -q -o stat.json stat -json -liberty cells.lib
+"""
+# Yosys' own script for a library, and the delay of what came out of it
+GF180_ABC = """\
+strash
+ifraig
+scorr
+dc2
+dch -f
+map -B 0.9
+topo
+buffer -c
+upsize
+dnsize
+stime -p
 """
 
 
@@ -108,7 +122,8 @@ class Fabric:
     def share(self):
         """Share of the xc7z045: ``{resource: part of 1}``."""
         used = {"lut": self.lut, "ff": self.ff, "bram36": self.bram36 + self.bram18 / 2, "dsp": self.dsp}
-        return {name: used[name] / have for name, have in XC7Z045.items()}
+        return {name: used[name] / have for name, have in XC7Z045.items()} | {
+            "lut_packed": self.lut_packed / XC7Z045["lut"]}
 
     def as_json(self):
         """Everything, for a report."""
@@ -118,7 +133,11 @@ class Fabric:
 @dataclasses.dataclass(frozen=True)
 class Cells:
     """A block in 180 nm standard cells; ``memories``: ``[words, bits, read ports, write ports, how many]`` of each
-    kind."""
+    kind.
+
+    ``worst_path_ps``, ``worst_path``: as ABC's `stime` adds the library's delays under the load of the gates driven,
+    drivers sized and buffered for it; from register or memory to register or memory, without those ends' own time.
+    """
 
     block: str
     configuration: str
@@ -128,6 +147,8 @@ class Cells:
     area_um2: float
     memory_bits: int
     memories: list
+    worst_path_ps: int
+    worst_path: str
 
     def as_json(self):
         """Everything, for a report."""
@@ -178,14 +199,16 @@ def in_cells(make_design):
     library, design = read_library(), make_design()
 
     def find():
-        texts = run_yosys({"design.il": design, "cells.lib": library}, [GF180_MAP], ["stat.json", "memories.txt"])
+        texts = run_yosys({"design.il": design, "cells.lib": library, "abc.txt": GF180_ABC}, [GF180_MAP],
+                          ["stat.json", "memories.txt", "timing.txt"])
         counts, stat = cell_counts(texts["stat.json"])
         memories = count_memories(texts["memories.txt"])
-        return {"cells": sum(counts.values()), "area_um2": stat["area"],
-                "flip_flops": sum(many for name, many in counts.items() if re.search(r"__s?dff", name)),
-                "memory_bits": sum(words * bits * many for words, bits, *_, many in memories), "memories": memories}
+        return read_delay(texts["timing.txt"]) | {
+            "cells": sum(counts.values()), "area_um2": stat["area"],
+            "flip_flops": sum(many for name, many in counts.items() if re.search(r"__s?dff", name)),
+            "memory_bits": sum(words * bits * many for words, bits, *_, many in memories), "memories": memories}
 
-    return ("gf180", design, GF180_MAP, library), find, Cells
+    return ("gf180", design, GF180_MAP, GF180_ABC, library), find, Cells
 
 
 TARGETS = {"xc7": on_fabric, "gf180": in_cells}
@@ -229,6 +252,16 @@ def read_timing(text, mapped):
                              re.MULTILINE)
         end = register[1].replace(" ", "") if register else end
     return {"worst_path_ps": int(found[1]), "worst_path": " > ".join([start, *passed, end])}
+
+
+def read_delay(text):
+    """The worst path from what ABC's `stime -p` says."""
+    steps = re.findall(r"Path +\d+ --.* Df =\s*([\d.]+)", text)
+    ends = re.search(r"Start-point = \S+ \((.*?)\)\. +End-point = \S+ \((.*?)\)\.", text)
+    if not (steps and ends):
+        raise SynthesisFailure("ABC named no worst path")
+    start, end = (name.removeprefix(BACKSLASH).replace(" ", "") for name in ends.groups())
+    return {"worst_path_ps": round(float(steps[-1])), "worst_path": f"{start} > {len(steps) - 1} cells > {end}"}
 
 
 def count_memories(text):

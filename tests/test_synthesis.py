@@ -1,8 +1,10 @@
 """What the gateware costs, from Yosys: the promises about multipliers, memories and the worst path."""
 
 import dataclasses
+import json
 
 import pytest
+from rmdlora.cosim.cli import main
 from rmdlora.gen import synthesis, yosys
 from rmdlora.gen.synthesis import XC7Z045, design_points, resource_table, synthesise
 from rmdlora.gen.yosys import SynthesisFailure, run_yosys
@@ -89,6 +91,25 @@ def test_memories_of_a_dump_are_counted_by_kind():
     cell = "cell $mem_v2 \\a\n  parameter \\SIZE 64\n  parameter \\WIDTH 32\n  parameter \\RD_PORTS 1\n" \
            "  parameter \\WR_PORTS 1\nend\n"
     assert synthesis.count_memories(cell + cell + cell.replace("64", "8")) == [[8, 32, 1, 1, 1], [64, 32, 1, 1, 2]]
+
+
+def test_the_worst_path_in_cells_is_the_last_step_of_what_abc_says():
+    said = "".join(f"ABC: Path {step} --  {step} : 1 1 inv_1 A = 1.0  Df = {delay} -0.1 ps  S = 2.0 ps\n"
+                   for step, delay in enumerate(("0.0", "120.4", "5917.8")))
+    said += "ABC: Start-point = pi52 (\\unit.step [1]).  End-point = po7 (\\unit.new [0]).\n"
+    assert synthesis.read_delay(said) == {"worst_path_ps": 5918, "worst_path": "unit.step[1] > 2 cells > unit.new[0]"}
+    with pytest.raises(SynthesisFailure, match="ABC named no worst path"):
+        synthesis.read_delay("ABC: nothing")
+
+
+def test_the_command_prints_what_is_known_and_writes_it_as_rows(tiny, tmp_path, capsys, monkeypatch):
+    command = ["cost", "--config", "tiny", "--known", "--json", str(tmp_path / "cost.json")]
+    assert main(command) == 0
+    assert f"tiny: {tiny.worst_path_ps:,} ps {tiny.worst_path}" in capsys.readouterr().out
+    assert json.loads((tmp_path / "cost.json").read_text()) == [tiny.as_json()]
+    monkeypatch.setenv("RMDLORA_CACHE", str(tmp_path))
+    assert main(command) == 0
+    assert "1 of 1 not known" in capsys.readouterr().out
 
 
 @pytest.mark.soak
