@@ -170,7 +170,8 @@ def chip_lines(chip):
            f"{chip.rm_writes} pulses; {faces} whole faces through the pins")
     for stage, logits in chip.logits.items():
         right = (logits.argmax(axis=1) == chip.identity[stage]).tolist()
-        yield f"faces at the pins after {stage}: {sum(right)} of {len(right)} named as the data names them"
+        yield (f"faces at the pins after {stage}: {sum(right)} of {len(right)} named as the data names them, those to "
+               "forget included")
     if not chip.troubles:
         yield f"agreed: {sum(chip.compared.values()):,} codes equal the oracle's, adapters and states at the end too"
 
