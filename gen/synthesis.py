@@ -15,6 +15,8 @@ import collections
 import dataclasses
 import functools
 import gzip
+import hashlib
+import importlib.metadata
 import itertools
 import json
 import os
@@ -169,10 +171,27 @@ def synthesise(configuration, block="lora", target="xc7", run=True):
     if target not in TARGETS:
         raise RefusedValue(f"target must be {' or '.join(TARGETS)}, not {target!r}")
     require_yosys()
-    identity, find, make = TARGETS[target](lambda: convert(block, configuration))
-    found = answer(identity, find) if run else recall(identity)
-    return found and make(
+    configured = repr(dataclasses.replace(configuration, name="any"))
+    known = ("known", target, block, configured, sources(), read_library() if target == "gf180" else "")
+    if run:
+        identity, find = TARGETS[target](lambda: convert(block, configuration))
+        found = answer(known, lambda: answer(identity, find))
+    else:       # without the netlist, which for a large one takes minutes
+        found = recall(known)
+    return found and KINDS[target](
         block=block, configuration=configuration.name, multipliers=configuration.lora.multipliers, **found)
+
+
+@functools.cache
+def sources():
+    """Everything of ours that a netlist and its cost depend on, as a digest."""
+    root = pathlib.Path(__file__).parents[1]
+    paths = [*(root / "hdl").rglob("*.py"), *(root / "golden" / "spec").rglob("*.py"),
+             *(root / "gen" / name for name in ("blocks.py", "synthesis.py", "yosys.py"))]
+    digest = hashlib.sha256(importlib.metadata.version("amaranth").encode())
+    for path in sorted(paths):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=1)
@@ -182,7 +201,7 @@ def convert(block, configuration):
 
 
 def on_fabric(make_design):
-    """``(identity, find, make)`` of a design's cost on the fabric."""
+    """``(identity, find)`` of a design's cost on the fabric."""
     design = make_design()
 
     def find():
@@ -191,11 +210,11 @@ def on_fabric(make_design):
         found = count_fabric(counts, texts["mapped.il"]) | read_timing(texts["timing.txt"], texts["mapped.il"])
         return found | {"lut_packed": stat["estimated_num_lc"] + found["lut_as_memory"]}
 
-    return ("xc7", design, XC7_MAP, XC7_TIME), find, Fabric
+    return ("xc7", design, XC7_MAP, XC7_TIME), find
 
 
 def in_cells(make_design):
-    """``(identity, find, make)`` of a design's cost in 180 nm standard cells."""
+    """``(identity, find)`` of a design's cost in 180 nm standard cells."""
     library, design = read_library(), make_design()
 
     def find():
@@ -208,10 +227,11 @@ def in_cells(make_design):
             "flip_flops": sum(many for name, many in counts.items() if re.search(r"__s?dff", name)),
             "memory_bits": sum(words * bits * many for words, bits, *_, many in memories), "memories": memories}
 
-    return ("gf180", design, GF180_MAP, GF180_ABC, library), find, Cells
+    return ("gf180", design, GF180_MAP, GF180_ABC, library), find
 
 
 TARGETS = {"xc7": on_fabric, "gf180": in_cells}
+KINDS = {"xc7": Fabric, "gf180": Cells}
 
 
 def cell_counts(stat):
