@@ -86,7 +86,8 @@ def run_cost(arguments):
         console.print(cost_table(rows, arguments.target))
     for row in rows:
         kept = f", {row['lut_as_memory']:,} LUTs as memory" if "lut_as_memory" in row else ""
-        console.print(f"{row['configuration']}: {row['worst_path_ps']:,} ps {row['worst_path']}{kept}", highlight=False)
+        console.print(f"{row['configuration']}: {row['worst_path_ps']:,} ps {row['worst_path']}{kept}", highlight=False,
+                      soft_wrap=True)
     if len(rows) < len(points):
         console.print(f"{len(points) - len(rows)} of {len(points)} not known: without --known they are found out")
     if arguments.json:
