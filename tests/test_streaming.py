@@ -113,6 +113,34 @@ def test_planes_follow_each_other_without_a_gap_where_the_conversion_is_long_eno
     assert fill <= starts[0] - bench.accepted <= fill + 5
 
 
+def test_a_streamed_command_abandoned_at_any_moment_leaves_the_next_one_whole():
+    configuration, draw = streamed("twos", 2), np.random.default_rng(8)
+    conductances, weights, _ = draw_layer(configuration, draw, 11, 5, 2)
+    x = draw_inputs(configuration, draw, 2, 11)
+    bench = Bench(configuration, conductances, limit=60_000)
+    dut = bench.dut
+
+    async def body(ctx):
+        await bench.wait_ready(ctx)
+        for _ in range(6):
+            bench.to_send = to_beats(x, configuration.lora, draw)
+            await bench.command(ctx, 11, 5, 2, high=int(draw.integers(2)))
+            await ctx.tick().repeat(int(draw.integers(1, 2000)))
+            ctx.set(dut.abandon, 1)
+            await ctx.tick()
+            ctx.set(dut.abandon, 0)
+            await ctx.tick().until(~dut.busy)
+            bench.to_send.clear()
+            await ctx.tick()
+            bench.received.clear()
+        bench.to_send = to_beats(x, configuration.lora, draw)
+        await bench.command(ctx, 11, 5, 2)
+        await ctx.tick().until(~dut.busy)
+
+    assert not bench.run(body)
+    np.testing.assert_array_equal(from_beats(bench.received, configuration.lora, 2, 5)[0], x @ weights.T)
+
+
 @pytest.mark.parametrize("configuration", [
     small(verify_num=3, verify_shift=0), streamed("twos", 2, verify_num=3, verify_shift=7),
 ], ids=["voltage", "streamed"])

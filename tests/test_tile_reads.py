@@ -1,12 +1,16 @@
 """Tiles read at the pins, a voltage an input and plane by plane: the short part of `cosim.tile_reads`."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from rmdlora.cosim.cocotb_lane import describe_configuration, run_bench
 from rmdlora.cosim.system import system_design
 from rmdlora.cosim.tile_reads import READINGS, TileReads, draw_read, open_reads, readable, run_reads
+from rmdlora.gen.driver import Driver, Layer
 from rmdlora.golden.read import read_layer
 from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.refusal import RefusedValue
 
 TINY = load_configuration("tiny")
 
@@ -48,3 +52,13 @@ def test_a_noisy_device_gives_the_same_codes_in_the_oracle_and_in_both_lanes(rea
     first = draw_read(configuration, np.random.default_rng((seed, 0)), count)
     silent = read_layer(first.cells, first.x, first.outputs, configuration, high=first.high)
     assert not np.array_equal(codes[0], silent), "noise that changes no code proves nothing"
+
+
+def test_activations_the_planes_cannot_present_are_refused_before_anything_runs(reads):
+    configuration = reads.configuration
+    if not configuration.passes:
+        pytest.skip("a voltage read presents every activation")
+    narrow = dataclasses.replace(configuration, crossbar=dataclasses.replace(configuration.crossbar, planes=3))
+    driver = Driver(reads.driver.transport, narrow)
+    with pytest.raises(RefusedValue, match=r"x must be -4\.\.3 for a read in 3 planes \(twos\), not 4"):
+        driver.forward(Layer(8, 4, 1, active=0), np.full((1, 8), 4), crossbar=True)
