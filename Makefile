@@ -12,7 +12,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: faces help install demo test smoke lint soak soak-reads proofs pages cost deliverables generate clean
+.PHONY: faces help install demo test smoke lint soak soak-reads soak-axi proofs pages cost deliverables generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ soak: install  ## random vector files, golden against RTL, on both builds: make 
 soak-reads: install  ## random tile reads both ways, oracle against RTL at the pins: make soak-reads READS=500 SEED=1
 	$(BIN)/python -m rmdlora.cosim.tile_reads --reads $(or $(READS),500) --seed $(or $(SEED),1)
 
-proofs: install  ## what the sequencer never does, proved: k-induction, covers, and seeded bugs that are noticed
-	$(BIN)/pytest -q --durations=0 tests/test_formal.py
+soak-axi: install  ## random AXI transactions, stalls and resets at the pins: make soak-axi TRANSACTIONS=10000 SEED=1
+	$(BIN)/python -m rmdlora.cosim.traffic --transactions $(or $(TRANSACTIONS),10000) --seed $(or $(SEED),1)
+
+proofs: install  ## what the sequencer never does, proved; bugs and wrong times put into it, noticed
+	$(BIN)/pytest -q --durations=0 tests/test_formal.py tests/test_broken_times.py
 
 pages: install  ## the image task's layers in a buffer of a quarter of them, golden against RTL (long)
 	$(BIN)/pytest -q -m soak tests/test_pages.py

@@ -68,11 +68,13 @@ class Board:
     """An array and the layers in it.
 
     Parameters: ``configuration``; ``arrays``, ``preset``, ``pulses`` and ``stuck`` as of `array.Array`. ``array`` is
-    the `Array`.
+    the `Array`. ``faults``: `faults.PartFault`, of the simulated board alone.
     """
 
-    def __init__(self, configuration, arrays=None, preset=None, pulses=None, stuck=None):
-        self.configuration = configuration
+    def __init__(self, configuration, arrays=None, preset=None, pulses=None, stuck=None, faults=()):
+        for fault in faults:
+            fault.check(configuration)
+        self.configuration, self.faults = configuration, tuple(faults)
         self.array = Array(configuration, arrays, preset, pulses, stuck)
 
     def place(self, inputs, outputs, tile=0):
@@ -124,7 +126,8 @@ class Board:
         """Hand the array to the simulation whose C functions ``library`` (`ctypes.CDLL`) holds.
 
         The array's memory must not be replaced while the simulation runs; this board is kept alive by the library
-        object. Starts the count of conversions; event counts go on.
+        object. Starts the count of conversions; event counts go on. Faults of DACs, ADCs and the analyser are there
+        from the next reset on.
         """
         array, crossbar = self.array, self.configuration.crossbar
         config = ArrayConfig(
@@ -139,6 +142,9 @@ class Board:
         if library.rmd_array_config(ctypes.byref(config)):
             raise RefusedValue(f"the array must fit the board of configuration {self.configuration.name}, "
                                "not contradict it")
+        library.rmd_fault_clear()
+        for fault in self.faults:
+            library.rmd_fault_add(fault.code, fault.index)
         library.attached_board = self
 
     def pulse_fields(self):

@@ -2,7 +2,8 @@
 
 Names are those of the board's constraint file, buses as vectors; counts follow from the configuration. The values at
 power-up are the safe ones: every switch inhibited, no part selected, register outputs and translators off. A reset
-brings them back, except for the switches' addresses, which stay while the switches open.
+brings them back, except for the switches' addresses, which stay while the switches open, and what holds them: register
+outputs and translators stay on.
 """
 
 from amaranth.lib import wiring

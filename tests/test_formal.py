@@ -7,8 +7,6 @@ simulation walks the first clocks with known inputs, then inputs are free.
 
 import dataclasses
 import functools
-import pathlib
-import types
 
 import pytest
 from amaranth.hdl import signed
@@ -20,6 +18,7 @@ from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.hdl import axi
 from rmdlora.hdl.crossbar import crossbar, frames, lines, program, switch
 from rmdlora.hdl.lora import results
+from spoil import spoil
 
 TINY = load_configuration("tiny")
 BOARD = dataclasses.replace(
@@ -30,16 +29,6 @@ BOARD = dataclasses.replace(
 SMALL = dataclasses.replace(
     TINY, geometry=dataclasses.replace(TINY.geometry, tile_rows=8, tile_columns=8, max_inputs=8, max_outputs=4),
     board=BOARD, crossbar=dataclasses.replace(TINY.crossbar, arrays=1))
-
-
-def spoil(module, name, right, wrong):
-    """The class ``name`` of a module in whose text ``right``, which is there once, reads ``wrong``."""
-    text = pathlib.Path(module.__file__).read_text(encoding="utf-8")
-    assert text.count(right) == 1, right
-    spoilt = types.ModuleType(module.__name__)
-    spoilt.__package__, spoilt.__file__ = module.__package__, module.__file__
-    exec(compile(text.replace(right, wrong), module.__file__, "exec"), spoilt.__dict__)
-    return getattr(spoilt, name)
 
 
 PROOFS = {
@@ -69,12 +58,13 @@ BROKEN = {      # what to find in the text, and to put there; clocks within whic
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_promise_is_noticed(name, tmp_path):
     module, kind, make, specify, _ = PROOFS[name]
     right, wrong, depth = BROKEN[name]
     ahead = (escort.pattern, 18) if name == "lines" else ()     # a word is shifted in before it can be latched
-    answer = prove(Bench(make(spoil(module, kind, right, wrong)), specify, *ahead), tmp_path, "bmc", depth)
+    answer = prove(Bench(make(spoil(module, kind, (right, wrong))), specify, *ahead), tmp_path, "bmc", depth)
     assert answer.verdict == "FAIL", answer.text
 
 
@@ -114,12 +104,13 @@ def test_the_promises_at_the_pins_meet_a_read_and_a_pulse(name, tmp_path):
     assert answer.verdict == "PASS", answer.text
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name, right, wrong, depth", [
     ("the end of a pulse", 'm.State("Wait for the supplies"), m.If(~updating & cell.loaded)',
      'm.State("Wait for the supplies"), m.If(cell.loaded)', 10),
     ("a row's code", "MID_SCALE - verify_volt(configuration)", "MID_SCALE - 2 * verify_volt(configuration)", 6),
 ])
 def test_a_programmer_that_breaks_a_promise_is_noticed(name, right, wrong, depth, monkeypatch, tmp_path):
-    monkeypatch.setattr(crossbar, "Programmer", spoil(program, "Programmer", right, wrong))
+    monkeypatch.setattr(crossbar, "Programmer", spoil(program, "Programmer", (right, wrong)))
     answer = prove(bench_at(name, promises.pins(SMALL)), tmp_path, "bmc", depth)
     assert answer.verdict == "FAIL", answer.text

@@ -52,6 +52,14 @@ int16_t narrow(int64_t current, int num, int shift) {
     return int16_t(code > high ? high : code < -high - 1 ? -high - 1 : code);
 }
 
+std::vector<uint64_t> faults;      // kind << 32 | index
+
+bool broken(int kind, int index) {
+    for (const uint64_t fault : faults)
+        if (fault == (uint64_t(kind) << 32 | uint32_t(index))) return true;
+    return false;
+}
+
 bool bit(const uint32_t *vector, int index) { return vector[index >> 5] >> (index & 31) & 1; }
 
 // Change of a cell's conductance by a pulse of ``drive`` above what moves it, at ``conductance``, from a block.
@@ -67,6 +75,13 @@ int64_t pulse_change(int resetting, int32_t conductance, int64_t drive, int tick
     int64_t change = round_shift(drive * ticks * config.gain, config.shift_pulse);
     if (config.spread) change += round_shift(int64_t(rmd_normal(block)) * config.spread, NORMAL_SHIFT);
     return resetting ? -change : change;
+}
+
+// Whether nothing drives the row or its gates.
+bool dead_row(int row) {
+    if (faults.empty()) return false;
+    return broken(RMD_DAC_DEAD, row / 8) || broken(RMD_WL_OPEN, row) || broken(RMD_BL_OPEN, row) ||
+           broken(RMD_WL_CHAIN, 0) || broken(RMD_BL_CHAIN, 0);
 }
 
 uint64_t hash(uint64_t seed, const uint32_t *words, int bits) {   // FNV-1a over words
@@ -163,12 +178,13 @@ void rmd_array_read(int rows, int columns, int adcs, int selected, int position,
         const int code = int(dac[row >> 1] >> (16 * (row & 1)) & 0xFFFF);
         const int volt = in_read(BL) && bit(bl, row) ? MID_SCALE - code : 0;
         largest = volt > largest ? volt : -volt > largest ? -volt : largest;
-        volts[size_t(row)] = in_read(WL) && bit(wl, row) ? volt : 0;
+        volts[size_t(row)] = in_read(WL) && bit(wl, row) && !dead_row(row) ? volt : 0;
     }
     if (largest > config.read_limit)
         rmd_violation("array", "read voltage of a row, in DAC codes", config.read_limit, largest, tick);
     std::vector<uint8_t> high(static_cast<size_t>(columns));
-    for (int column = 0; column < columns; column++) high[size_t(column)] = bit(sl, column);
+    for (int column = 0; column < columns; column++)
+        high[size_t(column)] = bit(sl, column) && !broken(RMD_SL_CHAIN, 0);
 
     const uint32_t fixed = uint32_t(lines);
     uint64_t seen = hash(0xCBF29CE484222325ull, &fixed, 32);
@@ -184,8 +200,13 @@ void rmd_array_read(int rows, int columns, int adcs, int selected, int position,
     if (holds.size() < KEPT_HOLDS) holds.push_back(tick);
 
     std::vector<int16_t> answer(static_cast<size_t>(adcs));
-    rmd_array_codes(selected, config.events[tile] - 1, volts.data(), high.data(), position * adcs, adcs, answer.data());
-    for (int adc = 0; adc < adcs; adc++) give(adc, answer[size_t(adc)]);
+    const int first = broken(RMD_ADC_SWITCH, 0) ? 0 : position * adcs;
+    rmd_array_codes(selected, config.events[tile] - 1, volts.data(), high.data(), first, adcs, answer.data());
+    for (int adc = 0; adc < adcs; adc++) {
+        if (broken(RMD_SL_OPEN, first + adc)) answer[size_t(adc)] = 0;
+        if (broken(RMD_STAGE_AT_RAIL, first + adc)) answer[size_t(adc)] = int16_t((1 << (config.adc_bits - 1)) - 1);
+        give(adc, answer[size_t(adc)]);
+    }
 }
 
 void rmd_array_pulse(int rows, int columns, int selected, int resetting, const uint32_t *wl, const uint32_t *bl,
@@ -201,9 +222,9 @@ void rmd_array_pulse(int rows, int columns, int selected, int resetting, const u
     const int vp_bl = *supplies & 0xFFFF, vp_sl = *supplies >> 16 & 0xFFFF, gate = *supplies >> 32 & 0xFFFF;
     int struck = 0;
     for (int row = 0; row < rows; row++) {
-        if (!bit(wl, row)) continue;
+        if (!bit(wl, row) || dead_row(row)) continue;
         for (int column = 0; column < columns; column++) {
-            if (!bit(sl, column)) continue;     // open
+            if (!bit(sl, column) || broken(RMD_SL_OPEN, column) || broken(RMD_SL_CHAIN, 0)) continue;     // open
             struck++;
             const size_t cell = (size_t(selected) * size_t(rows) + size_t(row)) * size_t(columns) + size_t(column);
             int32_t &conductance = config.conductance[cell];
@@ -237,6 +258,12 @@ void rmd_violation(const char *part, const char *rule, int limit, int measured, 
     snprintf(text, sizeof text, "%s: %s: limit %d, measured %d, at tick %lld", part, rule, limit, measured, tick);
     messages.emplace_back(text);
 }
+
+void rmd_fault_add(int32_t kind, int32_t index) { faults.push_back(uint64_t(kind) << 32 | uint32_t(index)); }
+
+void rmd_fault_clear(void) { faults.clear(); }
+
+unsigned char rmd_fault(int kind, int index) { return broken(kind, index); }
 
 int64_t rmd_violation_count(void) { return violations; }
 

@@ -34,6 +34,16 @@ struct rmd_config {
 // Takes a copy of ``config``; its pointers must stay valid. 0, or -1 where a field makes no sense (nothing changes).
 int rmd_array_config(const rmd_config *config);
 
+// Broken parts (cosim/faults.py, in the order of its table): ``index`` is a part's or a line's. What SV must know it asks
+// with rmd_fault at power-up; the rest is applied where the array is read or pulsed.
+enum rmd_fault_kind {
+    RMD_DAC_SILENT, RMD_DAC_STRANGE, RMD_DAC_DEAD, RMD_ADC_HIGH, RMD_ADC_LOW, RMD_WL_OPEN, RMD_BL_OPEN, RMD_SL_OPEN,
+    RMD_WL_CHAIN, RMD_BL_CHAIN, RMD_SL_CHAIN, RMD_STAGE_AT_RAIL, RMD_ADC_SWITCH, RMD_ANALYSER_SILENT
+};
+void rmd_fault_add(int32_t kind, int32_t index);
+void rmd_fault_clear(void);
+unsigned char rmd_fault(int kind, int index);
+
 // Conversions since the last rmd_array_config.
 int64_t rmd_array_conversions(void);
 

@@ -45,6 +45,9 @@ module board #(
     input bit [ROWS-1:0] bl, input bit [COLUMNS-1:0] sl, input bit [47:0] supplies, input int ticks,
     input longint tick);
 
+  import "DPI-C" function bit rmd_fault(input int kind, input int index);
+
+  localparam int DAC_SILENT = 0, DAC_STRANGE = 1, ADC_HIGH = 3, ADC_LOW = 4, ANALYSER_SILENT = 13;  // as in array.h
   localparam int DAC_SETTLE = 1000;     // DAC80508 to 2 LSB: 10 us (5 us typical)
   localparam ticks_t START_SETTLE = 1000;  // first TRIGGER to the first READ: 10 us
   localparam int CONNECT = 72;          // CD4051B on: 720 ns
@@ -115,21 +118,39 @@ module board #(
       .clk, .rst(off), .now, .a(adc_switch[0]), .b(adc_switch[1]), .inh(adc_switch[2]), .c(1'b0),
       .connected(adc_on), .mode(position), .changed(adc_changed));
 
-  logic [DACS:0] driving, halved, ref_down;
+  logic [DACS:0] driving, halved, ref_down, dac_silent, dac_strange;
+  logic [ADCS-1:0] adc_high, adc_low, sound_dout;
+  logic analyser_silent;
   logic [128*(DACS+1)-1:0] dac_code;
   logic [8*(DACS+1)-1:0] loaded, gain, down;
   logic [63:0] rows_updated, supplies_updated;
   logic dac_changed;
   dac80508 #(.PARTS(DACS + 1), .CHECKS(CHECKS)) dac (
-      .clk, .rst(off), .now, .sclk(dac_sclk), .sdi(dac_sdi), .cs_n(dac_cs_n), .sdo(dac_sdo), .driving, .code(dac_code),
-      .loaded, .gain, .down, .halved, .ref_down, .updated(rows_updated), .supplies_updated, .changed(dac_changed));
+      .clk, .rst(off), .now, .sclk(dac_sclk), .sdi(dac_sdi), .cs_n(dac_cs_n), .silent(dac_silent),
+      .strange(dac_strange), .sdo(dac_sdo), .driving, .code(dac_code), .loaded, .gain, .down, .halved, .ref_down, .updated(rows_updated), .supplies_updated, .changed(dac_changed));
 
   logic hold;
   logic [16*ADCS-1:0] codes;
   ads8324 #(.ADCS(ADCS), .CHECKS(CHECKS)) adc (
-      .clk, .rst(off), .now, .dclock(adc_dclock), .cs_n(adc_cs_n), .codes, .hold, .dout(adc_dout));
+      .clk, .rst(off), .now, .dclock(adc_dclock), .cs_n(adc_cs_n), .codes, .hold, .dout(sound_dout));
+  assign adc_dout = (sound_dout | adc_high) & ~adc_low;
 
-  assign b1500_trig_in = b1500_trig_out;  // an analyser that answers every trigger at once
+  assign b1500_trig_in = b1500_trig_out && !analyser_silent;  // an analyser that answers every trigger at once
+
+  // Broken parts, as they are when the supplies come up.
+  always_ff @(posedge clk) begin
+    if (off) begin
+      for (int part = 0; part <= DACS; part++) begin
+        dac_silent[part] <= rmd_fault(DAC_SILENT, part);
+        dac_strange[part] <= rmd_fault(DAC_STRANGE, part);
+      end
+      for (int part = 0; part < ADCS; part++) begin
+        adc_high[part] <= rmd_fault(ADC_HIGH, part);
+        adc_low[part] <= rmd_fault(ADC_LOW, part);
+      end
+      analyser_silent <= rmd_fault(ANALYSER_SILENT, 0);
+    end
+  end
 
   function automatic void refuse(input string part, input string rule, input int limit, input int measured);
     rmd_violation(part, rule, limit, measured, now - POWERED);
@@ -214,8 +235,9 @@ module board #(
       if (pulsing && !pulse_on) {pulse_start, pulse_wl} <= {now, wl_q};
       if (pulse_on && !pulsing) strike(pulse_wl, pulse_start, int'(now - pulse_start));
       if (b1500_trig_out && !trigger_q) begin
-        if (wl_live && wl_mode == RESET) strike(wl_q, now, ANALYSER_PULSE);
-        else if (CHECKS) refuse("board", "a trigger with WL on the analyser", 1, 0);
+        if (wl_live && wl_mode == RESET) begin
+          if (!analyser_silent) strike(wl_q, now, ANALYSER_PULSE);
+        end else if (CHECKS) refuse("board", "a trigger with WL on the analyser", 1, 0);
       end
     end
   end

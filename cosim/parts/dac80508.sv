@@ -17,6 +17,8 @@ module dac80508 #(
     input logic sclk,
     input logic sdi,
     input logic [PARTS-1:0] cs_n,
+    input logic [PARTS-1:0] silent,        // broken: never drive SDO
+    input logic [PARTS-1:0] strange,       // broken: say they are another part
     output logic sdo,
     output logic [PARTS-1:0] driving,      // parts that drive SDO
     output logic [128*PARTS-1:0] code,     // what the outputs show: channel i of part p from bit 128 p + 16 i on
@@ -67,7 +69,7 @@ module dac80508 #(
   function automatic logic [15:0] register_value(input int part, input logic [3:0] address);
     if (address[3]) return buffer[128*part+16*int'(address[2:0])+:16];
     case (address)
-      ID: return DEVICE_ID;
+      ID: return strange[part] ? ~DEVICE_ID : DEVICE_ID;
       SYNC: return sync[part];
       CONFIG: return {6'b0, quiet[part], ref_down[part], down[8*part+:8]};
       GAIN: return {7'b0, halved[part], gain[8*part+:8]};
@@ -130,7 +132,7 @@ module dac80508 #(
     if (!cs_n[part]) begin
       selected <= now;
       first[part] <= falls;
-      if (!quiet[part]) begin
+      if (!quiet[part] && !silent[part]) begin
         answering <= asked[part];
         speaker <= $clog2(PARTS)'(part);
       end
@@ -164,7 +166,7 @@ module dac80508 #(
         changed <= 1;
         for (int part = 0; part < PARTS; part++) if (cs_n[part] != cs_n_q[part]) select(part);
       end
-      driving <= ~cs_n_q & ~quiet;
+      driving <= ~cs_n_q & ~quiet & ~silent;
       if (driving == '0) sdo <= 1;
       if (sclk != sclk_q || sdi != sdi_q) begin
         sclk_q <= sclk;

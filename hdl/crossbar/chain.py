@@ -11,13 +11,15 @@ __all__ = ["Chain"]
 class Chain(wiring.Component):
     """Shifts words into a chain of SN74HC595 and latches them into its outputs.
 
-    After reset the chain clears itself: SRCLR_n low, then a latch, and only then OE_n low; so the first outputs are
-    zeros. A word is shifted highest bit first, so bit 0 ends in QA of the part next to the chip and the highest at the
-    far end. Shifting does not touch the outputs, so the next word can be shifted while the present one is in use.
+    After reset the chain clears itself: SRCLR_n low, then a latch, and only then, the first time, OE_n low; so the
+    first outputs are zeros. A reset leaves OE_n low, and the outputs as they are until that latch, ``inhibit_ticks``
+    later: switches that a reset inhibits go on conducting for a while. A word is shifted highest bit first, so bit 0
+    ends in QA of the part next to the chip and the highest at the far end. Shifting does not touch the outputs, so the
+    next word can be shifted while the present one is in use.
 
     Times (`Board`): SER changes with the fall of SRCLK, half a period before the rise that takes it; ``latch_ticks``
-    from the last rise to RCLK, and RCLK's width; ``clear_ticks`` for SRCLR_n and again until the first clock. A word
-    takes ``2 * length * shift_half_ticks`` clocks and a few.
+    from the last rise to RCLK, and RCLK's width; ``clear_ticks`` for SRCLR_n, and at least again until the first clock.
+    A word takes ``2 * length * shift_half_ticks`` clocks and a few.
 
     Parameters
     ----------
@@ -54,7 +56,10 @@ class Chain(wiring.Component):
         board = self._board
         half = board.shift_half_ticks
         rest = max(1, board.latch_ticks - half)     # after the last high half
-        timer = Signal(range(max(board.clear_ticks, half, rest, board.latch_ticks)), init=board.clear_ticks - 1)
+        recover = max(board.clear_ticks, board.inhibit_ticks)
+        timer = Signal(range(max(recover, half, rest, board.latch_ticks)), init=board.clear_ticks - 1)
+        off = Signal(init=1, reset_less=True)
+        m.d.comb += self.oe_n.eq(off)
         left = Signal(range(self._length))
         word = Signal(self._length)
         m.d.comb += self.ser.eq(word[-1])
@@ -65,7 +70,7 @@ class Chain(wiring.Component):
             with m.State("Clear"):
                 m.d.comb += self.latching.eq(1)
                 with m.If(timer == 0):
-                    m.d.sync += [self.srclr_n.eq(1), timer.eq(board.clear_ticks - 1)]
+                    m.d.sync += [self.srclr_n.eq(1), timer.eq(recover - 1)]
                     m.next = "Recover"
             with m.State("Recover"):
                 m.d.comb += self.latching.eq(1)
@@ -98,6 +103,6 @@ class Chain(wiring.Component):
             with m.State("Latch"):
                 m.d.comb += self.latching.eq(1)
                 with m.If(timer == 0):
-                    m.d.sync += [self.rclk.eq(0), self.oe_n.eq(0)]
+                    m.d.sync += [self.rclk.eq(0), off.eq(0)]
                     m.next = "Wait for a word"
         return m

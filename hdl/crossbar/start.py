@@ -90,9 +90,11 @@ class StartUp(wiring.Component):
                 m.next = follower
 
         one = C(1) << part
+        off = Signal(init=1, reset_less=True)       # a reset must not take the switches' addresses away
+        m.d.comb += self.xlat_oe_n.eq(off)
         with m.FSM():
             with m.State("Wake"):
-                m.d.sync += self.xlat_oe_n.eq(0)
+                m.d.sync += off.eq(0)
                 with m.If((timer == 0) & self.clear):
                     m.next = "Let it answer"
             with m.State("Let it answer"):
