@@ -59,6 +59,7 @@ class Host:
         for channel in self.channels:
             channel.log.setLevel("WARNING")
         self.counts = collections.Counter()
+        self.collecting = []
         self.kept = {}          # of windows and slots: word by address; a reset leaves them
         self.stored = {}        # of registers
         self.wake()
@@ -98,7 +99,7 @@ class Host:
             while len(kept) < count:
                 kept.append(await sink.recv())
 
-        tasks = [cocotb.start_soon(collect(self.b, len(writes), answers[0])),
+        self.collecting = tasks = [cocotb.start_soon(collect(self.b, len(writes), answers[0])),
                  cocotb.start_soon(collect(self.r, len(reads), answers[1]))]
         limit = Timer(PATIENCE * TICK_NS * (1 + len(transactions)), "ns")
         for task in tasks:
@@ -135,11 +136,13 @@ class Host:
     async def reset(self):
         """Hold ``rst``; whatever was on its way is gone."""
         self.dut.rst.value = 1
+        for task in self.collecting:
+            task.cancel()
         await ClockCycles(self.dut.clk, RESET_CLOCKS)
+        for channel in self.channels:
+            channel.clear()
         self.dut.rst.value = 0
         await ClockCycles(self.dut.clk, 2)
-        for channel in (self.b, self.r, *self.sinks.values()):
-            channel.clear()
         self.wake()
         self.counts["resets"] += 1
 
