@@ -21,6 +21,8 @@ WAIVERS = {
     "DECLFILENAME": "One file holds the whole hierarchy.",
     "PROCASSINIT": "Yosys writes a register's value at power-up into its declaration as well as its reset; they agree.",
     "UNUSEDSIGNAL": "Yosys keeps Amaranth's wires under their names, also those (and bits) that nothing reads.",
+    "UNOPTFLAT": "A bit of a bus leads to another bit of it: bit by bit nothing goes round (Yosys' check looks).",
+    "VARHIDDEN": "A memory has the name of the instance its module is.",
     "WIDTHEXPAND": "Yosys leaves operands at their own width where the context widens them, as Verilog says it must.",
     "WIDTHTRUNC": "The same the other way: a word selected by a shift is wider than what is taken of it.",
 }
