@@ -125,6 +125,7 @@ def clock_record(obj, top):
     evaluation of the falling one. None where anything but a rising edge uses that record, or the clock itself.
     """
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
+    text = re.sub(r"^#ifdef VL_DEBUG\n.*?^#endif", "", text, flags=re.MULTILINE | re.DOTALL)
     level, before = r"\(IData\)\(vlSelfRef\.clk\)", r"\(IData\)\(vlSelfRef\.(__Vtrigprevexpr___TOP__clk__\d+)\)"
     rising = rf"{level}\s*&\s*\(~\s*{before}\)"
     records = set(re.findall(rising, text))

@@ -12,12 +12,14 @@ class NativeLane(StreamLane):
     """The chip of a configuration in the native lane: alone, its board's inputs tied off, or with its board.
 
     Parameters: ``configuration`` (`golden.spec.configuration.Configuration`); ``board`` (bool); ``waves`` (path or
-    None), a VCD file of everything; ``verilog`` (str or None), the chip's text where it is not the generated one.
+    None), a VCD file of everything; ``verilog`` (str or None), the chip's text where it is not the generated one;
+    ``checks`` (bool), whether the board's parts judge their timing.
     """
 
-    def __init__(self, configuration, board=False, waves=None, verilog=None):
+    def __init__(self, configuration, board=False, waves=None, verilog=None, checks=True):
         self.configuration = configuration
-        design = (system_design if board else chip_design)(configuration, verilog)
+        design = (system_design(configuration, verilog, checks=checks) if board else
+                  chip_design(configuration, verilog))
         super().__init__(design, configuration.lora.beat_elements, waves)
 
     def busy(self):

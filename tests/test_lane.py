@@ -5,6 +5,7 @@ import pytest
 from loopback import loopback_design
 from loopback_map import BIAS, COUNT, ELEMENTS, MEMORY, MISSING
 from rmdlora.cosim.lane import StreamLane
+from rmdlora.cosim.model import build_native
 from rmdlora.cosim.transport import LaneFailure
 
 
@@ -16,6 +17,10 @@ def design():
 @pytest.fixture
 def lane(design):
     return StreamLane(design, ELEMENTS)
+
+
+def test_the_models_record_of_its_clock_is_found_so_that_a_quiet_clock_is_evaluated_once(design):
+    assert "#define CLOCK_BEFORE(model)" in (build_native(design, waves=False) / "model.h").read_text()
 
 
 def draw(name, count, bits):
