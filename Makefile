@@ -12,7 +12,7 @@ SMOKE := $(addprefix tests/test_,$(addsuffix .py,spec_formats spec_geometry spec
 	spec_registers layers packaging constraints vectors cli oracle_read run))
 
 .DEFAULT_GOAL := help
-.PHONY: faces help install demo test smoke lint soak soak-reads soak-axi proofs pages cost deliverables generate clean
+.PHONY: faces help install demo test smoke lint soak soak-reads soak-axi proofs pages cost netlist deliverables generate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ pages: install  ## the image task's layers in a buffer of a quarter of them, gol
 
 cost: install  ## what the hardware costs at every design point, by Yosys (long)
 	$(BIN)/rmdlora cost
+
+netlist: install  ## the chip as synthesised, simulated against the oracle on random vector files: make netlist FILES=20
+	$(BIN)/python -m rmdlora.cosim.soak --netlist --config tiny --largest 60 --files $(or $(FILES),20) --seed $(or $(SEED),1)
 
 deliverables: install  ## what is generated, read by every tool; the documents, run (long)
 	$(BIN)/pytest -q -m "soak or not soak" tests/test_generate.py tests/test_register_files.py tests/test_vivado.py tests/test_flows.py \

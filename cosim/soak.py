@@ -1,7 +1,8 @@
 """Random vector files, golden against RTL: ``python -m rmdlora.cosim.soak --files 200 --seed 1``.
 
 File ``i`` of a run is a function of the seed and of ``i`` alone: ``--first i --files 1`` is that file again. The first
-that differs is kept, so that `rmdlora run FILE --compare` shows it. Exit statuses as `rmdlora`'s.
+that differs is kept, so that `rmdlora run FILE --compare` shows it. With ``--netlist`` the RTL is the chip as Yosys
+makes it of xc7's cells, simulated with Yosys' own models of them. Exit statuses as `rmdlora`'s.
 """
 
 import argparse
@@ -90,6 +91,16 @@ def builds(configuration, which):
             for ports in (("dual", "single") if which == "both" else (which,))]
 
 
+def netlist_lane(configuration):
+    """The native lane of the chip as synthesised."""
+    from rmdlora.gen.netlist import cell_models, netlist
+
+    from .rtl import native_lane
+
+    text = netlist(configuration)
+    return native_lane(configuration, f"{text}\n{cell_models(text, configuration)}")
+
+
 def main(arguments=None):
     """Run from the command line; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m rmdlora.cosim.soak", description=__doc__.partition("\n")[0])
@@ -100,20 +111,27 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=1, help="of the run (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="index of the first file (default: %(default)s)")
     parser.add_argument("--largest", type=int, default=600, help="largest k and d (default: %(default)s)")
+    parser.add_argument("--netlist", action="store_true", help="synthesise first (minutes), and simulate the netlist")
     given = parser.parse_args(arguments)
+    subject = "netlist" if given.netlist else "rtl"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())
     try:
         for configuration in builds(load_configuration(given.config), given.build):
             tally = Tally(configuration.lora.rows)
             with Progress(*columns, console=Console(stderr=True)) as progress:
-                task = progress.add_task(f"golden against rtl, {configuration.name}", total=given.files)
+                lane = None
+                if given.netlist:
+                    task = progress.add_task(f"synthesise and build {configuration.name}", total=None)
+                    lane = netlist_lane(configuration)
+                    progress.remove_task(task)
+                task = progress.add_task(f"golden against {subject}, {configuration.name}", total=given.files)
 
                 def report(vectors, outcome, tally=tally, progress=progress, task=task):
                     tally.add(vectors, outcome)
                     progress.advance(task)
 
-                found = soak(configuration, given.files, given.seed, given.first, given.largest, report=report)
+                found = soak(configuration, given.files, given.seed, given.first, given.largest, lane, report)
             if found:
                 index, arrays, differences = found
                 kept = pathlib.Path(f"soak_{given.seed}_{index}.npz")
@@ -121,8 +139,8 @@ def main(arguments=None):
                 print(f"differs: file {index} of seed {given.seed}, configuration {configuration.name}, kept as "
                       f"{kept}: {differences[0]}")
                 return 1
-            print(f"agreed: {given.files} random files of seed {given.seed} from {given.first} on, configuration "
-                  f"{configuration.name}: {tally}", flush=True)
+            print(f"agreed: golden and {subject}, {given.files} random files of seed {given.seed} from {given.first} "
+                  f"on, configuration {configuration.name}: {tally}", flush=True)
     except Refusal as refusal:
         print(f"rmdlora: {refusal}", file=sys.stderr)
         return 2

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from rmdlora.cosim.cli import main
 from rmdlora.gen import synthesis, yosys
+from rmdlora.gen.netlist import cell_models
 from rmdlora.gen.synthesis import XC7Z045, design_points, resource_table, synthesise
 from rmdlora.gen.yosys import SynthesisFailure, run_yosys
 from rmdlora.golden.spec.configuration import load_configuration
@@ -110,6 +112,15 @@ def test_the_command_prints_what_is_known_and_writes_it_as_rows(tiny, tmp_path, 
     monkeypatch.setenv("RMDLORA_CACHE", str(tmp_path))
     assert main(command) == 0
     assert "1 of 1 not known" in capsys.readouterr().out
+
+
+def test_every_cell_of_a_netlist_has_a_model():
+    configuration = load_configuration("tiny")
+    text = cell_models("  RAMB36E1 #(\n  RAMB18E1 #(\n  FDRE #(\n  LUT2 #(\n  MUXF7 one (\n", configuration)
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["FDRE", "LUT2", "MUXF7", "RAMB18E1", "RAMB36E1"]
+    assert "specify" not in text
+    with pytest.raises(SynthesisFailure, match="Yosys has no model of NONSENSE"):
+        cell_models("  NONSENSE one (\n", configuration)
 
 
 @pytest.mark.soak
