@@ -70,14 +70,20 @@ class Plan(wiring.Component):
         next_adapter, next_rank = (Array(getattr(more[index], key) for index in range(SUMMED - 1))[part]
                                    for key in ("adapter", "rank"))
         a_words, b_words = Signal(word_bits), Signal(word_bits)
-        shorter = Signal(range(4 * self.configuration.sram.words))
-        m.d.comb += shorter.eq(Mux(b_words < (a_words << 1), b_words, a_words << 1))
+        gap = Signal.like(plan.gap)         # what the shorter of a sum and the two passes over A lacks
+
+        def lack(words):
+            """Clocks that a pass of so many row words lacks of a turnaround."""
+            return Mux(words < turnaround, turnaround - words[:turnaround.bit_length()], 0)[:turnaround.bit_length()]
+
+        lacks = lack(b_words), lack(a_words << 1)
+        m.d.comb += gap.eq(Mux(lacks[0] < lacks[1], lacks[1], lacks[0]))
         region = plan.operation.region      # of a turn: the one matrix begins where the adapter does
         if self.configuration.paged:
             with m.If(region == Region.A):
-                m.d.comb += shorter.eq(a_words)
+                m.d.comb += gap.eq(lack(a_words))
             with m.Elif(region == Region.B):
-                m.d.comb += shorter.eq(b_words)
+                m.d.comb += gap.eq(lacks[0])
 
         with m.FSM():
             with m.State("Take an operation"):
@@ -114,7 +120,7 @@ class Plan(wiring.Component):
                 with m.If(part == plan.last_part):
                     m.next = "Find the gap"
             with m.State("Find the gap"):
-                m.d.sync += plan.gap.eq(Mux(shorter < turnaround, turnaround - shorter, 0))
+                m.d.sync += plan.gap.eq(gap)
                 if self.configuration.paged:
                     with m.If(region == Region.B):
                         m.d.sync += plan.b_bases[0].eq(plan.operation.adapter)
