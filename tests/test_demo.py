@@ -43,7 +43,8 @@ class Library(types.SimpleNamespace):
             buffer.value = self.broken[index].encode()
             return 0
 
-        super().__init__(rmd_array_config=configure, rmd_violation_count=count, rmd_violation_text=text)
+        super().__init__(rmd_array_config=configure, rmd_fault_clear=lambda: None, rmd_violation_count=count,
+                         rmd_violation_text=text)
 
 
 class Lane:

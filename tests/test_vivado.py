@@ -175,5 +175,5 @@ def test_the_committed_constraints_are_those_of_the_default_configuration():
 ])
 def test_a_configuration_that_cannot_sit_on_the_zc706_gets_no_files_for_it_and_is_told_why(tables, reason):
     without = left_out(build_configuration(tables, "other"))
-    assert set(without) == {"vivado/zc706.tcl", "zc706.xdc"}
+    assert set(without) == {"vivado/zc706.tcl", "zc706.xdc", "linux/rmdlora.dtso"}
     assert all(reason in why for why in without.values())
