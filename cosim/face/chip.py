@@ -37,8 +37,8 @@ class Chip:
     pictures that went through the pins.
     """
 
-    def __init__(self, configuration, seed=0):
-        self.configuration, self.seed = configuration, seed
+    def __init__(self, configuration, seed=0, pinned=PINNED):
+        self.configuration, self.seed, self.pinned = configuration, seed, pinned
         self.world, self.twin = Board(configuration), Board(configuration)
         quiet = dataclasses.replace(self.twin.array.preset, read=0, floor=0)
         self.quiet = Board(configuration, preset=quiet)
@@ -55,7 +55,7 @@ class Chip:
     # Programming
 
     def program(self, mixer, images):
-        """Program ``mixer``'s weights: all cells in the array model, but a few of `PINNED`, which the chip
+        """Program ``mixer``'s weights: all cells in the array model, but a few of layer ``pinned``, which the chip
         programs through its pins. Gives the network, calibrated on the twin."""
         def write(targets, tile):
             tiles = np.arange(tile, tile + len(targets))
@@ -66,7 +66,7 @@ class Chip:
             return self.twin.array.conductances[tiles].astype(np.int64)
 
         last = sum(self.configuration.row_tiles(k) * self.configuration.column_tiles(d)
-                   for name, (d, k) in mixer.shapes.items() if name != PINNED)
+                   for name, (d, k) in mixer.shapes.items() if name != self.pinned)
         network = map_network(mixer, images, self.configuration, ArrayRead(self.twin), write)
         self.world.array.events[:] = self.twin.array.events     # calibration is the twin's; the next read is alike
         return network

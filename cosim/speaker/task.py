@@ -14,6 +14,7 @@ from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.presets import PRESETS
 
 from ..outcome import Grid, Outcome, Section, over_seeds
+from .chip import hear_on_chip
 from .stages import SIGMAS_US, judge, measure_published, run_seed
 
 __all__ = ["ABOUT", "BACKENDS", "add_arguments", "run"]
@@ -31,7 +32,8 @@ RULE = (
 HEARD = (
     "Spikes are counts of a plain mel filter bank over clips of the Free Spoken Digit Dataset (CC BY-SA 4.0), each "
     "relative to its own peak; the published figures are of Spiking Speech Commands and do not compare.")
-BACKENDS = ("golden",)
+BACKENDS = ("golden", "rtl")
+UTTERANCES = 4              # that go through the pins
 WANTED = {"learned": (">=", 0.95), "forgotten_after_unlearning": ("<=", 0.05),
           "forgotten_after_continual": ("<=", 0.05), "new": (">=", 0.90)}
 NAMES = {"learned_float": "learned, float twin", "learned": "learned, five speakers",
@@ -79,7 +81,12 @@ def run(options, progress):
             kinds[kind].append(run_seed(seeded, recipe, seed, clips, hardware, report, learned))
             learned = kinds[kind][-1].network
     agreements, missing = compare_published(configuration, clips, options.quick, progress)
-    return gather(kinds, agreements, missing, options, clips)
+    chip = None
+    if options.backend == "rtl":        # of seed 0
+        first = kinds["hybrid"][0]
+        counts = first.data.test[0][:: len(first.data.test[0]) // UTTERANCES][:UTTERANCES]
+        chip = hear_on_chip(first, counts[:1, :2] if options.quick else counts, progress)
+    return gather(kinds, agreements, missing, options, clips, chip)
 
 
 def compare_published(configuration, clips, quick, progress):
@@ -100,7 +107,7 @@ def compare_published(configuration, clips, quick, progress):
     return found, missing
 
 
-def gather(kinds, agreements, missing, options, clips):
+def gather(kinds, agreements, missing, options, clips, chip=None):
     """The `Outcome` of the runs {kind: one a seed}."""
     shares = {kind: over_seeds([judge(run) for run in runs]) for kind, runs in kinds.items()}
     figures = dict(shares["hybrid"])
@@ -119,12 +126,22 @@ def gather(kinds, agreements, missing, options, clips):
             "network", "spread, uS", "spikes equal", "of them fired", "answers equal"),
             [[found.name, f"{found.sigma_us}", f"{100 * found.spikes:.2f} %", percent(found.fired),
               percent(found.answers)] for found in agreements]))
+    troubles = ()
+    if chip:
+        troubles = tuple(chip.troubles)
+        heard = chip.counts["utterances"]
+        figures |= {"rm_writes": chip.rm_writes, "rtl_programming_pulses": chip.counts["programming"]["pulses"],
+                    "rtl_codes_compared": sum(chip.compared.values()), "rtl_differences": len(troubles),
+                    "rtl_clocks": heard["simulated"], "rtl_tile_reads": heard["tile_reads"]}
+        missing = [*missing, f"on the RTL: {figures['rtl_codes_compared']:,} codes compared, {len(troubles)} troubles; "
+                   f"{heard['tile_reads']:,} tile reads in {heard['simulated']:,} clocks; "
+                   f"{chip.counts['programming']['pulses']} pulses in programming, {chip.rm_writes} after it"]
     headlines = tuple((NAMES[name], percent(figures[name])) for name in (
         "learned", "forgotten_after_continual", "retained_after_continual", "new"))
     return Outcome("Voices: learn, forget, enrol", f"Data: {clips.source}. Array: {options.device}.", figures,
                    tuple(grids), (RULE, HEARD, *missing), headlines,
                    (Section("Accuracy", (RULE, HEARD), (grids[0], speaker_grid(kinds["hybrid"], clips))),
-                    Section("The published network", tuple(missing), tuple(grids[1:]))))
+                    Section("The published network, and the chip", tuple(missing), tuple(grids[1:]))), troubles)
 
 
 def target(name, figures):
