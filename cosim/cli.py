@@ -146,6 +146,8 @@ def run_vectors(arguments):
 
 def main(arguments=None):
     """Run one command, the words after ``rmdlora`` (default: the process's); gives the exit status."""
+    # torch's idle threads would spin on the very cores on which the oracle's kernel has its own; read once, by OpenMP
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         words = sys.argv[1:] if arguments is None else arguments
         parsed = build_parser(words[:1]).parse_args(words)
