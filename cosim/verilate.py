@@ -21,10 +21,11 @@ import subprocess
 import sysconfig
 import time
 
+from rmdlora.golden.spec.cache import cache_folder
 from rmdlora.golden.spec.refusal import RefusedValue
 
-__all__ = ["BuildFailure", "Design", "cache_folder", "cached_build", "require_tools", "run_step", "runtime_objects",
-           "tool_environment", "tool_versions"]
+__all__ = ["BuildFailure", "Design", "cached_build", "require_tools", "run_step", "runtime_objects", "tool_environment",
+           "tool_versions"]
 
 LOG = logging.getLogger("rmdlora.cosim")
 KEPT_DAYS = 30      # a build nobody used for so long is dropped when the next one is made
@@ -98,14 +99,6 @@ def tool_versions():
 
     return (first_line("verilator", "--version"), first_line("g++", "--version"),
             sysconfig.get_config_var("SOABI") or "", sysconfig.get_platform())
-
-
-def cache_folder():
-    """Folder of finished builds: RMDLORA_CACHE, or `rmdlora` in the user's cache folder."""
-    given = os.environ.get("RMDLORA_CACHE")
-    if given:
-        return pathlib.Path(given)
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "rmdlora"
 
 
 def cached_build(label, identity, build):

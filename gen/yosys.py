@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 
+from rmdlora.golden.spec.cache import cache_folder
 from rmdlora.golden.spec.refusal import RefusedValue
 
 from .files import write_when_changed
@@ -50,10 +51,7 @@ def require_yosys():
 
 def yosys_folder():
     """Folder of kept answers: `synthesis` in RMDLORA_CACHE, or in `rmdlora` in the user's cache folder."""
-    given = os.environ.get("RMDLORA_CACHE")
-    root = pathlib.Path(given) if given else pathlib.Path(
-        os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "rmdlora"
-    return root / "synthesis"
+    return cache_folder() / "synthesis"
 
 
 def path_of(identity):

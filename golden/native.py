@@ -15,6 +15,8 @@ import subprocess
 
 import torch
 
+from .spec.cache import cache_folder
+
 __all__ = ["compile_library", "find_kernel", "run_forward"]
 
 LOG = logging.getLogger("rmdlora.golden")
@@ -55,9 +57,7 @@ def compile_library(source):
     flags = next((line for line in cpu.read_text().splitlines() if line.startswith(("flags", "Features"))), "") \
         if cpu.is_file() else ""
     identity = repr((COMMAND, source.read_text(encoding="utf-8"), os.uname().machine, flags))
-    given = os.environ.get("RMDLORA_CACHE")
-    folder = pathlib.Path(given) if given else pathlib.Path(
-        os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "rmdlora"
+    folder = cache_folder()
     library = folder / f"{source.stem}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     try:
         if not library.exists():

@@ -7,12 +7,12 @@ import pytest
 from rmdlora.cosim.verilate import (
     BuildFailure,
     Design,
-    cache_folder,
     cached_build,
     drop_unused,
     run_step,
     tool_environment,
 )
+from rmdlora.golden.spec.cache import cache_folder
 
 
 @pytest.fixture
