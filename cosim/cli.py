@@ -15,7 +15,7 @@ import warnings
 from rmdlora.golden.spec.configuration import load_configuration, named_configurations
 from rmdlora.golden.spec.refusal import Refusal, RefusedValue
 
-__all__ = ["main"]
+__all__ = ["carry_out", "main"]
 
 AGREED, DIFFERS, REFUSED, FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 STATUSES = ("exit status: 0 done, and agreed where something was compared; 1 differs; 2 input refused; 3 a fault of "
@@ -148,10 +148,19 @@ def main(arguments=None):
     """Run one command, the words after ``rmdlora`` (default: the process's); gives the exit status."""
     # torch's idle threads would spin on the very cores on which the oracle's kernel has its own; read once, by OpenMP
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    try:
+
+    def work():
         words = sys.argv[1:] if arguments is None else arguments
         parsed = build_parser(words[:1]).parse_args(words)
-        status = parsed.work(parsed) or AGREED
+        return parsed.work(parsed)
+
+    return carry_out(work)
+
+
+def carry_out(work):
+    """The exit status of ``work()`` (None: 0), with one line on standard error where it does not come to its end."""
+    try:
+        status = work() or AGREED
         sys.stdout.flush()
         return status
     except Refusal as refusal:

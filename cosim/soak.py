@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rmdlora.golden import stimulus
 from rmdlora.golden.spec.configuration import load_configuration
-from rmdlora.golden.spec.refusal import Refusal
 from rmdlora.golden.vectors import check_vectors, save_arrays
 
+from .cli import carry_out
 from .compare import compare
 from .run import run_golden
 
-__all__ = ["soak"]
+__all__ = ["counting_progress", "soak"]
 
 
 def draw(configuration, seed, index, largest=600):
@@ -101,6 +101,12 @@ def netlist_lane(configuration):
     return native_lane(configuration, f"{text}\n{cell_models(text, configuration)}")
 
 
+def counting_progress():
+    """Progress on standard error of work that is counted."""
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                    TimeRemainingColumn(), console=Console(stderr=True))
+
+
 def main(arguments=None):
     """Run from the command line; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m rmdlora.cosim.soak", description=__doc__.partition("\n")[0])
@@ -114,41 +120,32 @@ def main(arguments=None):
     parser.add_argument("--netlist", action="store_true", help="synthesise first (minutes), and simulate the netlist")
     given = parser.parse_args(arguments)
     subject = "netlist" if given.netlist else "rtl"
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn())
-    try:
-        for configuration in builds(load_configuration(given.config), given.build):
-            tally = Tally(configuration.lora.rows)
-            with Progress(*columns, console=Console(stderr=True)) as progress:
-                lane = None
-                if given.netlist:
-                    task = progress.add_task(f"synthesise and build {configuration.name}", total=None)
-                    lane = netlist_lane(configuration)
-                    progress.remove_task(task)
-                task = progress.add_task(f"golden against {subject}, {configuration.name}", total=given.files)
+    for configuration in builds(load_configuration(given.config), given.build):
+        tally = Tally(configuration.lora.rows)
+        with counting_progress() as progress:
+            lane = None
+            if given.netlist:
+                task = progress.add_task(f"synthesise and build {configuration.name}", total=None)
+                lane = netlist_lane(configuration)
+                progress.remove_task(task)
+            task = progress.add_task(f"golden against {subject}, {configuration.name}", total=given.files)
 
-                def report(vectors, outcome, tally=tally, progress=progress, task=task):
-                    tally.add(vectors, outcome)
-                    progress.advance(task)
+            def report(vectors, outcome, tally=tally, progress=progress, task=task):
+                tally.add(vectors, outcome)
+                progress.advance(task)
 
-                found = soak(configuration, given.files, given.seed, given.first, given.largest, lane, report)
-            if found:
-                index, arrays, differences = found
-                kept = pathlib.Path(f"soak_{given.seed}_{index}.npz")
-                save_arrays(kept, arrays)
-                print(f"differs: file {index} of seed {given.seed}, configuration {configuration.name}, kept as "
-                      f"{kept}: {differences[0]}")
-                return 1
-            print(f"agreed: golden and {subject}, {given.files} random files of seed {given.seed} from {given.first} "
-                  f"on, configuration {configuration.name}: {tally}", flush=True)
-    except Refusal as refusal:
-        print(f"rmdlora: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("rmdlora: interrupted", file=sys.stderr)
-        return 130
+            found = soak(configuration, given.files, given.seed, given.first, given.largest, lane, report)
+        if found:
+            index, arrays, differences = found
+            kept = pathlib.Path(f"soak_{given.seed}_{index}.npz")
+            save_arrays(kept, arrays)
+            print(f"differs: file {index} of seed {given.seed}, configuration {configuration.name}, kept as "
+                  f"{kept}: {differences[0]}")
+            return 1
+        print(f"agreed: golden and {subject}, {given.files} random files of seed {given.seed} from {given.first} "
+              f"on, configuration {configuration.name}: {tally}", flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(main))

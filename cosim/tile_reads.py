@@ -13,14 +13,13 @@ import functools
 import sys
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rmdlora.gen.driver import Driver, Layer
 from rmdlora.golden.spec.configuration import load_configuration
-from rmdlora.golden.spec.refusal import Refusal
 
 from .board import Board, violations
+from .cli import carry_out
 from .hybrid import BoardRead, first_difference
+from .soak import counting_progress
 
 __all__ = ["READINGS", "TileReads", "draw_read", "open_reads", "readable"]
 
@@ -178,30 +177,21 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=1, help="of the run (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="index of the first read (default: %(default)s)")
     given = parser.parse_args(arguments)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn())
-    try:
-        base = load_configuration(given.config)
-        for reading in READINGS if given.reading == "both" else (given.reading,):
-            configuration = readable(base, reading, given.device)
-            with Progress(*columns, console=Console(stderr=True)) as progress:
-                task = progress.add_task(f"{reading} reads, {base.name}, {given.device}", total=given.reads)
-                advance = functools.partial(progress.advance, task)
-                found, met = run_reads(open_reads(configuration), given.reads, given.seed, given.first, advance)
-            if found:
-                print(f"differs: {reading}, seed {given.seed}, {found}")
-                return 1
-            counts = ", ".join(f"{count:,} {word}" for word, count in met.items())
-            print(f"agreed: {given.reads} {reading} tile reads of seed {given.seed} from {given.first} on, "
-                  f"configuration {base.name}, device {given.device}: {counts}")
-    except Refusal as refusal:
-        print(f"rmdlora: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("rmdlora: interrupted", file=sys.stderr)
-        return 130
+    base = load_configuration(given.config)
+    for reading in READINGS if given.reading == "both" else (given.reading,):
+        configuration = readable(base, reading, given.device)
+        with counting_progress() as progress:
+            task = progress.add_task(f"{reading} reads, {base.name}, {given.device}", total=given.reads)
+            advance = functools.partial(progress.advance, task)
+            found, met = run_reads(open_reads(configuration), given.reads, given.seed, given.first, advance)
+        if found:
+            print(f"differs: {reading}, seed {given.seed}, {found}")
+            return 1
+        counts = ", ".join(f"{count:,} {word}" for word, count in met.items())
+        print(f"agreed: {given.reads} {reading} tile reads of seed {given.seed} from {given.first} on, "
+              f"configuration {base.name}, device {given.device}: {counts}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(main))

@@ -7,6 +7,7 @@ import tempfile
 
 from rmdlora.golden.spec.configuration import load_configuration
 
+from .cli import carry_out
 from .cocotb_lane import BenchFailure, describe_configuration, run_bench
 from .system import system_design
 
@@ -40,4 +41,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(main))
