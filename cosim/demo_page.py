@@ -10,7 +10,21 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from .drawing import AFTER, ANALOGUE, BAD, BEFORE, DIGITAL, GRID, INK, as_svg, look, put, write_page
+from .drawing import (
+    AFTER,
+    ANALOGUE,
+    BAD,
+    BEFORE,
+    DIGITAL,
+    GRID,
+    INK,
+    as_svg,
+    draw_confusions,
+    draw_shares,
+    look,
+    put,
+    write_page,
+)
 from .findings import numbers_of
 
 __all__ = ["write_report"]
@@ -52,47 +66,18 @@ def draw_faces(findings):
 
 def draw_accuracy(findings):
     """Per-identity test accuracy before and after the adapter, integer network as bars, float as marks."""
-    figure = Figure(figsize=(5.2, 2.6))
-    axes = figure.add_subplot()
     people = sorted(findings.accuracy["integer"]["before"])
-    for place, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
-        shares = [100 * findings.accuracy["integer"][when][person] for person in people]
-        axes.bar(np.arange(len(people)) + place, np.maximum(shares, 0.8), 0.37, color=colour,
-                 label=f"{when} unlearning")
-        twins = [100 * findings.accuracy["float"][when][person] for person in people]
-        axes.plot(np.arange(len(people)) + place, twins, "o", mfc="white", mec=INK, ms=4.5, clip_on=False,
-                  label="float twin" if when == "after" else None)
-    axes.set_xticks(range(len(people)), [f"{person}\n(forget)" if person == findings.forgotten else str(person)
-                                         for person in people])
-    axes.set_ylim(0, 100)
-    axes.set_ylabel("test accuracy, %")
-    axes.set_xlabel("person")
-    axes.grid(axis="y", color=GRID)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
-    return as_svg(figure, "test accuracy by person")
+    series = [(f"{when} unlearning", colour, *([findings.accuracy[kind][when][person] for person in people]
+                                               for kind in ("integer", "float")))
+              for when, colour in (("before", BEFORE), ("after", AFTER))]
+    names = [f"{person}\n(forget)" if person == findings.forgotten else str(person) for person in people]
+    return draw_shares(names, series, "test accuracy by person")
 
 
 def draw_confusion(findings):
     """Confusion of the integer network on the test pictures, before and after."""
-    figure = Figure(figsize=(5.0, 2.6))
-    for index, when in enumerate(("before", "after")):
-        counts = findings.confusion[when]
-        axes = figure.add_subplot(1, 2, index + 1)
-        axes.imshow(counts, cmap="Blues" if when == "before" else "Oranges", vmin=0, vmax=max(1, counts.max()) * 1.15)
-        for row, column in np.argwhere(counts):
-            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8,
-                      color="white" if counts[row, column] > 0.7 * counts.max() else INK)
-        axes.set_xticks(range(counts.shape[1]))
-        axes.set_yticks(range(counts.shape[0]))
-        axes.tick_params(length=0)
-        axes.set_title(f"{when} unlearning")
-        axes.set_xlabel("given")
-        if not index:
-            axes.set_ylabel("true")
-        axes.spines[:].set_visible(False)
-    figure.tight_layout(pad=0.6)
-    return as_svg(figure, "confusion")
+    return draw_confusions([(f"{when} unlearning", colours, findings.confusion[when])
+                            for when, colours in (("before", "Blues"), ("after", "Oranges"))], "confusion")
 
 
 def draw_tiles(findings):

@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from blobs import draw_blobs
 from rmdlora.cosim import demo
 from rmdlora.cosim.board import Board
 from rmdlora.cosim.demo_page import write_report
@@ -17,7 +18,6 @@ from rmdlora.cosim.native import NativeLane
 from rmdlora.cosim.transport import LaneFailure
 from rmdlora.gen.driver import Driver
 from rmdlora.golden import lora
-from rmdlora.golden.data import Pictures
 from rmdlora.golden.face import prepare_task
 from rmdlora.golden.hybrid import OracleLayers, map_network
 from rmdlora.golden.mapping import map_weights
@@ -126,13 +126,8 @@ class Place:
 
 
 def pictures(people=5, each=10):
-    """Pictures that tell their person from afar."""
-    draw = np.random.default_rng(7)
-    images = 0.2 * draw.random((people * each, 64, 64), dtype=np.float32)
-    identity = np.repeat(np.arange(people), each)
-    for image, person in zip(images, identity, strict=True):
-        image[8 + 8 * person:16 + 8 * person, 20:44] += 0.7
-    return Pictures(images, identity, "blobs drawn for a test", "digits", ("no faces in a test",))
+    """Pictures that tell their person from afar, from a source that names itself."""
+    return draw_blobs(people, each, 7, "blobs drawn for a test", ("no faces in a test",))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from rmdlora.golden.data import Pictures
+from blobs import draw_blobs
 from rmdlora.golden.face import ADAPTED, Mixer, accuracy, accuracy_by_identity, confusion, learn, prepare_task, unlearn
 from rmdlora.golden.hybrid import OracleLayers, map_network
 from rmdlora.golden.mapping import map_weights, weight_scale
@@ -29,21 +29,11 @@ def read_exactly(conductances, x, outputs, tile, configuration=FACE):
     return (code[..., 0::2] - code[..., 1::2]).sum(axis=1).reshape(len(x), -1)[:, :outputs]
 
 
-def blobs(people=6, each=10, seed=3):
-    """Pictures that tell their person from afar: a bright patch in a place of its own."""
-    draw = np.random.default_rng(seed)
-    images = 0.2 * draw.random((people * each, 64, 64), dtype=np.float32)
-    identity = np.repeat(np.arange(people), each)
-    for image, person in zip(images, identity, strict=True):
-        image[8 + 8 * person:16 + 8 * person, 20:44] += 0.7
-    return Pictures(images, identity, "blobs", "digits")
-
-
 @pytest.fixture(scope="module")
 def trained():
     torch.manual_seed(0)
     task = prepare_task(5, copies=6, seed=1, pictures=dataclasses.replace(
-        blobs(), images=blobs().images[:50], identity=blobs().identity[:50]))
+        draw_blobs(), images=draw_blobs().images[:50], identity=draw_blobs().identity[:50]))
     mixer = Mixer(seed=1)
     learn(mixer, task, epochs=60)
     with torch.no_grad():
@@ -108,7 +98,7 @@ def test_the_task_learns_and_the_adapter_alone_forgets_one_person(trained):
 
 
 def test_training_again_gives_the_same_bits():
-    pictures = blobs(people=5)
+    pictures = draw_blobs(people=5)
     logits = []
     for _ in range(2):
         task, mixer = prepare_task(5, copies=2, seed=4, pictures=pictures), Mixer(seed=4)

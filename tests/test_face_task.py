@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from blobs import draw_blobs
 from rmdlora.cosim import cli
 from rmdlora.cosim.face import chip, task
 from rmdlora.cosim.face.stages import Machine, judge, run_hybrid, run_reprogrammed
-from rmdlora.golden.data import Pictures
 from rmdlora.golden.face.recipe import FORGET, NEW, Recipe, draw_batches, learn_weights, prepare_faces, unlearn_loss
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.presets import Preset
@@ -19,19 +19,9 @@ SMALL = dataclasses.replace(Recipe(), copies=4, learn_steps=60, learn_batch=48, 
                             continual_steps=40)
 
 
-def blobs(people=6, each=10, seed=3):
-    """Pictures with a bright patch in a place of its person's."""
-    draw = np.random.default_rng(seed)
-    images = 0.2 * draw.random((people * each, 64, 64), dtype=np.float32)
-    identity = np.repeat(np.arange(people), each)
-    for image, person in zip(images, identity, strict=True):
-        image[8 + 8 * person:16 + 8 * person, 20:44] += 0.7
-    return Pictures(images, identity, "blobs", "digits")
-
-
 @pytest.fixture(scope="module")
 def learned():
-    data = prepare_faces(SMALL, 1, pictures=blobs())
+    data = prepare_faces(SMALL, 1, pictures=draw_blobs())
     return data, learn_weights(data, SMALL, 1)
 
 
@@ -88,7 +78,7 @@ def test_a_picture_climbs_away_only_until_its_cross_entropy_reaches_the_bound():
 
 
 def test_the_command_writes_figures_of_every_kind(monkeypatch, tmp_path):
-    monkeypatch.setattr(task, "load_pictures", lambda people, first: blobs())
+    monkeypatch.setattr(task, "load_pictures", lambda people, first: draw_blobs())
     monkeypatch.setattr(Recipe, "shortened", lambda recipe: dataclasses.replace(
         SMALL, learn_steps=20, unlearn_steps=4, continual_steps=4))
     words = ["tasks", "face", "--quick", "--device", "ideal", "--json", str(tmp_path / "face.json"), "--out",

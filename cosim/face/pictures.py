@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from rmdlora.golden.face import confusion
 from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW
 
-from ..drawing import AFTER, ANALOGUE, BAD, BEFORE, DIGITAL, GRID, INK, QUIET, as_svg
+from ..drawing import AFTER, ANALOGUE, BAD, BEFORE, DIGITAL, GRID, QUIET, as_svg, draw_confusions, draw_shares
 from .stages import STAGES
 
 __all__ = ["draw_accuracy", "draw_adapters", "draw_confusion", "draw_costs", "draw_features", "draw_noise"]
@@ -31,44 +31,15 @@ def name_person(person):
 
 def draw_accuracy(runs):
     """Test accuracy by person and stage: the hybrid as bars, its float twin as circles."""
-    figure = Figure(figsize=(6.4, 2.7))
-    axes = figure.add_subplot()
-    places = np.arange(PEOPLE)
-    for index, stage in enumerate(STAGES):
-        place = places + 0.27 * (index - 1)
-        axes.bar(place, np.maximum(100 * share_by_person(runs, stage), 0.8), 0.25, color=COLOURS[stage],
-                 label=WORDS[stage])
-        axes.plot(place, 100 * share_by_person(runs, stage, "twins"), "o", mfc="white", mec=INK, ms=4, clip_on=False,
-                  label="float twin" if stage == "continual" else None)
-    axes.set_xticks(places, [name_person(person) for person in places])
-    axes.set_ylim(0, 100)
-    axes.set_ylabel("test accuracy, %")
-    axes.grid(axis="y", color=GRID)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
-    return as_svg(figure, "accuracy by person and stage")
+    series = [(WORDS[stage], COLOURS[stage], share_by_person(runs, stage), share_by_person(runs, stage, "twins"))
+              for stage in STAGES]
+    return draw_shares([name_person(person) for person in range(PEOPLE)], series, "accuracy by person and stage", 6.4)
 
 
 def draw_confusion(runs):
     """Counts of test pictures by who they show and who the hybrid says they show, after every stage."""
-    figure = Figure(figsize=(7.4, 2.6))
-    for index, stage in enumerate(STAGES):
-        counts = sum(confusion(run.logits[stage], run.identity) for run in runs)
-        axes = figure.add_subplot(1, 3, index + 1)
-        axes.imshow(counts, cmap="Blues", vmin=0, vmax=1.15 * counts.max())
-        for row, column in np.argwhere(counts):
-            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=7.5,
-                      color="white" if counts[row, column] > 0.7 * counts.max() else INK)
-        axes.set_xticks(range(PEOPLE))
-        axes.set_yticks(range(PEOPLE))
-        axes.tick_params(length=0)
-        axes.set_title(WORDS[stage])
-        axes.set_xlabel("given")
-        if not index:
-            axes.set_ylabel("true")
-        axes.spines[:].set_visible(False)
-    figure.tight_layout(pad=0.6)
-    return as_svg(figure, "confusion by stage")
+    return draw_confusions([(WORDS[stage], "Blues", sum(confusion(run.logits[stage], run.identity) for run in runs))
+                            for stage in STAGES], "confusion by stage")
 
 
 def draw_features(run):
