@@ -8,10 +8,12 @@ import dataclasses
 
 import numpy as np
 from rmdlora.gen.driver import Shifts
-from rmdlora.golden.hybrid import LayerRun
+from rmdlora.golden.hybrid import LayerRun, OracleLayers, map_network
 from rmdlora.golden.read import read_layer
 
-__all__ = ["ArrayRead", "BoardRead", "RtlLayers", "first_difference", "program_board"]
+from .board import Board
+
+__all__ = ["ArrayRead", "BoardRead", "Machine", "RtlLayers", "first_difference", "program_board"]
 
 
 def program_board(board):
@@ -57,6 +59,34 @@ class ArrayRead:
 
     def __call__(self, conductances, x, outputs, tile):
         return self.board.read(self.board.place(x.shape[1], outputs, tile), x)
+
+
+class Machine:
+    """A board for a network: ``program`` writes all its weights, ``test`` reads with all noise, ``train`` with
+    the cells as they are but no read noise (which would be averaged over a batch).
+
+    ``pulses``: programming cycles of all cells with a weight so far, by the device model's own count.
+    """
+
+    def __init__(self, configuration, preset=None):
+        self.configuration = configuration
+        self.board = Board(configuration, preset=preset)
+        quiet = dataclasses.replace(self.board.array.preset, read=0, floor=0)
+        self.quiet = Board(configuration, preset=quiet)
+        self.quiet.array.conductances = self.board.array.conductances
+        self.test, self.train = (OracleLayers(configuration, ArrayRead(board)) for board in (self.board, self.quiet))
+        self.pulses = 0
+
+    def program(self, model, inputs):
+        """The `HybridNetwork` of ``model``'s weights, programmed and calibrated on training ``inputs``."""
+        def write(targets, tile):
+            tiles = np.arange(tile, tile + len(targets))
+            cycles = self.board.array.program(tiles, targets)
+            middle = self.configuration.device.units(self.configuration.device.g_mid_us)
+            self.pulses += int(cycles[targets != middle].sum())
+            return self.board.array.conductances[tiles].astype(np.int64)
+
+        return map_network(model, inputs, self.configuration, self.test.read, write)
 
 
 class RtlLayers:

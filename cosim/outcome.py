@@ -1,7 +1,7 @@
 """What a task found, and the page, tables and figures it becomes: the same for every task.
 
 A task gives an `Outcome`; `templates/task.html.j2` is its page, `as_table` makes a table for the terminal,
-`over_seeds` the figures of several seeds as flat JSON.
+`over_seeds` the figures of several seeds as flat JSON. `WANTED` is what they are measured against.
 """
 
 import dataclasses
@@ -9,7 +9,11 @@ import dataclasses
 from rich import box
 from rich.table import Table
 
-__all__ = ["Grid", "Outcome", "Section", "as_table", "over_seeds"]
+__all__ = ["WANTED", "Grid", "Outcome", "Section", "as_table", "over_seeds", "percent", "target"]
+
+# what every task that learns, forgets and learns anew is to reach; what it retains is measured against before
+WANTED = {"learned": (">=", 0.95), "forgotten_after_unlearning": ("<=", 0.05),
+          "forgotten_after_continual": ("<=", 0.05), "new": (">=", 0.90)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,20 @@ class Outcome:
     headlines: tuple = ()
     sections: tuple = ()
     troubles: tuple = ()
+
+
+def percent(share):
+    """A share as text."""
+    return f"{100 * share:.1f} %"
+
+
+def target(name, figures, retained_within):
+    """What a figure should be, as text, or nothing. ``figures`` hold ``retained_before``, from which what is retained
+    may fall by ``retained_within``."""
+    if name in WANTED:
+        sign, share = WANTED[name]
+        return f"{sign} {100 * share:.0f} %"
+    return f">= {percent(figures['retained_before'] - retained_within)}" if name.startswith("retained_after") else ""
 
 
 def over_seeds(seeds):

@@ -18,6 +18,7 @@ Worth of the codes of rank lane j (real value = worth x code), from those of `x`
 so lanes may differ in `a`, and `dx` has one worth over all of them.
 """
 
+import contextlib
 import dataclasses
 import math
 
@@ -31,7 +32,7 @@ from .hybrid import HybridNetwork
 from .spec.formats import LEARNING_SHIFT_LIMIT, SHIFT_LIMIT, Shifts
 from .spec.refusal import RefusedValue
 
-__all__ = ["HardwareTraining", "OptimiserTraining", "OracleUnit", "Rates", "grow", "run_through"]
+__all__ = ["HardwareTraining", "OptimiserTraining", "OracleUnit", "Rates", "grow", "one_thread", "run_through"]
 
 A_ROOM = 4.0        # between the first A, drawn within +- 1 / sqrt(k), and the end of its codes
 P_ROOM = 4.0        # between the first p and the end of its codes
@@ -54,6 +55,17 @@ class Rates:
     b: float
     momentum: int = 0
     halve: tuple = ()
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Torch on one thread: sums then fall in one order, whatever the machine, and matrices this small gain by it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def grow(network, slot, rank, x, seed=0):

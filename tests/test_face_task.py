@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from blobs import draw_blobs
-from rmdlora.cosim import cli
-from rmdlora.cosim.face import chip, task
-from rmdlora.cosim.face.stages import Machine, judge, run_hybrid, run_reprogrammed
+from rmdlora.cosim import chip, cli
+from rmdlora.cosim.face import task
+from rmdlora.cosim.face.stages import judge, run_hybrid, run_reprogrammed
+from rmdlora.cosim.hybrid import Machine
 from rmdlora.golden.face.recipe import FORGET, NEW, Recipe, draw_batches, learn_weights, prepare_faces, unlearn_loss
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.presets import Preset

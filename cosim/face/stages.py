@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import torch
 from rmdlora.golden.face.recipe import (
     FORGET,
@@ -15,43 +14,14 @@ from rmdlora.golden.face.recipe import (
     retrain_weights,
     train_adapter,
 )
-from rmdlora.golden.hybrid import HybridNetwork, OracleLayers, map_network
+from rmdlora.golden.hybrid import HybridNetwork
 from rmdlora.golden.training import OracleUnit
 
-from ..board import Board
-from ..hybrid import ArrayRead
+from ..hybrid import Machine
 
-__all__ = ["STAGES", "Machine", "Run", "judge", "run_hybrid", "run_reprogrammed", "wanted_share"]
+__all__ = ["STAGES", "Run", "judge", "run_hybrid", "run_reprogrammed", "wanted_share"]
 
 STAGES = {"learn": (), "unlearn": ("unlearn",), "continual": ("unlearn", "continual")}     # and the adapters summed
-
-
-class Machine:
-    """An array for the face network: ``program`` writes all its weights, ``test`` reads with all noise, ``train`` with
-    the cells as they are but no read noise (which would be averaged over the pictures of a batch).
-
-    ``pulses``: programming cycles of all cells with a weight so far, by the device model's own count.
-    """
-
-    def __init__(self, configuration, preset=None):
-        self.configuration = configuration
-        self.board = Board(configuration, preset=preset)
-        quiet = dataclasses.replace(self.board.array.preset, read=0, floor=0)
-        self.quiet = Board(configuration, preset=quiet)
-        self.quiet.array.conductances = self.board.array.conductances
-        self.test, self.train = (OracleLayers(configuration, ArrayRead(board)) for board in (self.board, self.quiet))
-        self.pulses = 0
-
-    def program(self, mixer, images):
-        """The `HybridNetwork` of ``mixer``'s weights, programmed and calibrated on training ``images``."""
-        def write(targets, tile):
-            tiles = np.arange(tile, tile + len(targets))
-            cycles = self.board.array.program(tiles, targets)
-            middle = self.configuration.device.units(self.configuration.device.g_mid_us)
-            self.pulses += int(cycles[targets != middle].sum())
-            return self.board.array.conductances[tiles].astype(np.int64)
-
-        return map_network(mixer, images, self.configuration, self.test.read, write)
 
 
 @dataclasses.dataclass

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import torch
-from rmdlora.golden.face.mixer import one_thread
 from rmdlora.golden.hybrid import OracleLayers, map_network
 from rmdlora.golden.speaker.recipe import (
     CALIBRATION,
@@ -17,11 +16,10 @@ from rmdlora.golden.speaker.recipe import (
     prepare_clips,
     train_adapter,
 )
-from rmdlora.golden.training import OracleUnit
+from rmdlora.golden.training import OracleUnit, one_thread
 
 from ..board import Board
-from ..face.stages import Machine
-from ..hybrid import ArrayRead
+from ..hybrid import ArrayRead, Machine
 
 __all__ = ["Agreement", "Run", "judge", "measure_published", "run_seed"]
 

@@ -13,7 +13,7 @@ from rmdlora.golden.speaker.spikes import load_clips
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.presets import PRESETS
 
-from ..outcome import Grid, Outcome, Section, over_seeds
+from ..outcome import Grid, Outcome, Section, over_seeds, percent, target
 from .chip import hear_on_chip
 from .stages import SIGMAS_US, judge, measure_published, run_seed
 
@@ -34,8 +34,6 @@ HEARD = (
     "relative to its own peak; the published figures are of Spiking Speech Commands and do not compare.")
 BACKENDS = ("golden", "rtl")
 UTTERANCES = 4              # that go through the pins
-WANTED = {"learned": (">=", 0.95), "forgotten_after_unlearning": ("<=", 0.05),
-          "forgotten_after_continual": ("<=", 0.05), "new": (">=", 0.90)}
 NAMES = {"learned_float": "learned, float twin", "learned": "learned, five speakers",
          "retained_before": "of these, the four to retain",
          "forgotten_after_unlearning": "forgotten, after unlearning",
@@ -52,11 +50,6 @@ def add_arguments(parser):
                         help="a TOML file or a name (default: speaker)")
     parser.add_argument("--device", choices=sorted(PRESETS), default="taox",
                         help="preset of the resistive memory (default: taox)")
-
-
-def percent(share):
-    """A share as text."""
-    return f"{100 * share:.1f} %"
 
 
 def run(options, progress):
@@ -117,7 +110,7 @@ def gather(kinds, agreements, missing, options, clips, chip=None):
     for found in agreements:
         figures |= {f"published_{found.name}_sigma{found.sigma_us}_spikes": found.spikes,
                     f"published_{found.name}_sigma{found.sigma_us}_answers": found.answers}
-    rows = [[NAMES[name], target(name, figures), *(percent(given[name]) for given in shares.values())]
+    rows = [[NAMES[name], target(name, figures, RETAINED_WITHIN), *(percent(given[name]) for given in shares.values())]
             for name in NAMES]
     grids = [Grid(f"share of test clips whose speaker was named right, mean of {figures['seeds']} seeds",
                   ("", "target", "hardware's update", "Adam"), rows)]
@@ -142,14 +135,6 @@ def gather(kinds, agreements, missing, options, clips, chip=None):
                    tuple(grids), (RULE, HEARD, *missing), headlines,
                    (Section("Accuracy", (RULE, HEARD), (grids[0], speaker_grid(kinds["hybrid"], clips))),
                     Section("The published network, and the chip", tuple(missing), tuple(grids[1:]))), troubles)
-
-
-def target(name, figures):
-    """What a figure should be, as text."""
-    if name in WANTED:
-        sign, share = WANTED[name]
-        return f"{sign} {100 * share:.0f} %"
-    return f">= {percent(figures['retained_before'] - RETAINED_WITHIN)}" if name.startswith("retained_after") else ""
 
 
 def speaker_grid(runs, clips):

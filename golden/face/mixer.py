@@ -5,7 +5,6 @@ Shape and recipe follow the authors of RM-DLoRA (arXiv 2601.10037 and their code
 set at once. Unlike theirs, pictures are split before they are augmented.
 """
 
-import contextlib
 import dataclasses
 import math
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from ..data import augment, load_pictures, shrink, split_pictures
+from ..training import one_thread
 
 __all__ = [
     "ADAPTED",
@@ -152,17 +152,6 @@ def prepare_task(identities=5, copies=29, seed=0, pictures=None):
     variants = augment(images, copies, draw, degrees=30.0 if faces else 15.0, flip=faces)
     train = shrink(torch.cat([images, variants])), torch.cat([identity, identity.repeat_interleave(copies)])
     return FaceTask(pictures, split, train, (shrink(images), identity), (shrink(parts["test"][0]), parts["test"][1]))
-
-
-@contextlib.contextmanager
-def one_thread():
-    """Torch on one thread: sums then fall in one order, whatever the machine, and matrices this small gain by it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @one_thread()

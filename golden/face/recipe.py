@@ -18,8 +18,8 @@ import torch
 
 from ..calibration import observe
 from ..data import augment, load_pictures, shrink, split_pictures
-from ..training import HardwareTraining, OptimiserTraining, Rates, grow
-from .mixer import ADAPTED, Mixer, one_thread
+from ..training import HardwareTraining, OptimiserTraining, Rates, grow, one_thread
+from .mixer import ADAPTED, Mixer
 
 __all__ = ["FORGET", "LEARNED", "NEW", "RANKS", "FaceData", "Recipe", "add_adapter", "calibration_images",
            "draw_batches", "learn_weights", "prepare_faces", "retrain_weights", "train_adapter", "unlearn_loss"]
