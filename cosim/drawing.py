@@ -1,8 +1,8 @@
 """How pictures and pages are made: one look, SVG inside the page, and pages that need nothing else.
 
-`as_svg` turns a matplotlib figure drawn under `look` into an element of a page; `draw_shares` and `draw_confusions` are
-kinds that several pages have; `write_page` renders a template of `templates/` with the style sheet they share, and puts
-it where it belongs in one step.
+`as_svg` turns a matplotlib figure drawn under `look` into an element of a page; `draw_shares` and its like are kinds
+that several pages have; `write_page` renders a template of `templates/` with the style sheet they share, and puts it
+where it belongs in one step.
 """
 
 import io
@@ -16,12 +16,13 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-__all__ = ["AFTER", "ANALOGUE", "BAD", "BEFORE", "DIGITAL", "GRID", "INK", "QUIET", "as_svg", "draw_confusions",
-           "draw_shares", "look", "put", "write_page"]
+__all__ = ["AFTER", "ANALOGUE", "BAD", "BEFORE", "DIGITAL", "GRID", "INK", "QUIET", "STAGES", "as_svg", "draw_adapters",
+           "draw_confusions", "draw_costs", "draw_shares", "look", "put", "write_page"]
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 INK, QUIET, GRID = "#1b2733", "#5b6b7b", "#dfe5ea"
 BEFORE, AFTER, ANALOGUE, DIGITAL, BAD = "#33658a", "#e07a3f", "#2f7f79", "#7a5195", "#c0392b"
+STAGES = {"learn": BEFORE, "unlearn": AFTER, "continual": ANALOGUE}
 STYLE = {"font.size": 9, "text.color": INK, "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": QUIET,
          "ytick.color": QUIET, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "path",
          "svg.hashsalt": "rmdlora", "axes.titlesize": 9, "axes.titlecolor": INK}
@@ -91,6 +92,49 @@ def draw_confusions(panels, title):
         axes.spines[:].set_visible(False)
     figure.tight_layout(pad=0.6)
     return as_svg(figure, title)
+
+
+def draw_adapters(network):
+    """Histograms of the codes of the adapters of a `HybridNetwork`, all layers together."""
+    figure = Figure(figsize=(6.4, 2.3))
+    for index, (matrix, letter) in enumerate((("a", "A"), ("b", "B"))):
+        axes = figure.add_subplot(1, 2, index + 1)
+        for slot in ("unlearn", "continual"):
+            codes = [getattr(layer, matrix)[layer.slots[slot]] if matrix == "a" else
+                     getattr(layer, matrix)[:, layer.slots[slot]]
+                     for layer in network.layers.values() if slot in layer.slots]
+            axes.hist(np.concatenate([part.ravel() for part in codes]), 40, color=STAGES[slot], alpha=0.65,
+                      label=f"{slot}, {sum(part.size for part in codes):,} words")
+        axes.set_title(f"codes of {letter}")
+        axes.set_xlabel("code")
+        axes.legend(frameon=False, fontsize=7.5)
+    figure.axes[0].set_ylabel("words")
+    figure.tight_layout(pad=0.6)
+    return as_svg(figure, "adapter weights")
+
+
+def draw_costs(costs):
+    """Bars of ``costs`` [(what, hybrid, reprogrammed)], each pair on a logarithmic axis of its own, six decades long;
+    0 stays without a bar."""
+    figure = Figure(figsize=(7.4, 0.62 * len(costs) + 0.5))
+    for index, (what, *pair) in enumerate(costs):
+        axes = figure.add_subplot(len(costs), 1, index + 1)
+        largest = max(max(pair), 1e-30)
+        for place, (value, colour, kind) in enumerate(zip(pair, (AFTER, QUIET), ("hybrid", "reprogramming"),
+                                                          strict=True)):
+            length = 0 if value <= 0 else max(0.02, 1 + np.log10(value / largest) / 6)
+            axes.barh(-place, length, 0.75, color=colour)
+            axes.text(length + 0.01, -place, f"{kind}: {write_number(value)}", va="center", fontsize=7.5)
+        axes.set_xlim(0, 1.5)
+        axes.axis("off")
+        axes.set_title(what, loc="left", fontsize=8, pad=2)
+    figure.tight_layout(pad=0.3)
+    return as_svg(figure, "costs of both ways")
+
+
+def write_number(value):
+    """A count or an energy as text."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def write_page(template, path, **given):

@@ -9,7 +9,7 @@ from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW
 from ..drawing import AFTER, ANALOGUE, BAD, BEFORE, DIGITAL, GRID, QUIET, as_svg, draw_confusions, draw_shares
 from .stages import STAGES
 
-__all__ = ["draw_accuracy", "draw_adapters", "draw_confusion", "draw_costs", "draw_features", "draw_noise"]
+__all__ = ["draw_accuracy", "draw_confusion", "draw_features", "draw_noise"]
 
 PEOPLE = LEARNED + 1
 WORDS = {"learn": "learned", "unlearn": "after unlearning", "continual": "after learning anew"}
@@ -63,49 +63,6 @@ def draw_features(run):
     figure.axes[1].legend(frameon=False, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=7.5,
                           handletextpad=0.1, columnspacing=1.0)
     return as_svg(figure, "t-SNE before and after")
-
-
-def draw_adapters(network):
-    """Histograms of the codes of both adapters, all layers together."""
-    figure = Figure(figsize=(6.4, 2.3))
-    for index, (matrix, letter) in enumerate((("a", "A"), ("b", "B"))):
-        axes = figure.add_subplot(1, 2, index + 1)
-        for stage in ("unlearn", "continual"):
-            codes = [getattr(layer, matrix)[layer.slots[stage]] if matrix == "a" else
-                     getattr(layer, matrix)[:, layer.slots[stage]]
-                     for layer in network.layers.values() if stage in layer.slots]
-            axes.hist(np.concatenate([part.ravel() for part in codes]), 40, color=COLOURS[stage], alpha=0.65,
-                      label=f"{stage}, {sum(part.size for part in codes):,} words")
-        axes.set_title(f"codes of {letter}")
-        axes.set_xlabel("code")
-        axes.legend(frameon=False, fontsize=7.5)
-    figure.axes[0].set_ylabel("words")
-    figure.tight_layout(pad=0.6)
-    return as_svg(figure, "adapter weights")
-
-
-def draw_costs(costs):
-    """Bars of ``costs`` [(what, hybrid, reprogrammed)], each pair on a logarithmic axis of its own, six decades long;
-    0 stays without a bar."""
-    figure = Figure(figsize=(7.4, 0.62 * len(costs) + 0.5))
-    for index, (what, *pair) in enumerate(costs):
-        axes = figure.add_subplot(len(costs), 1, index + 1)
-        largest = max(max(pair), 1e-30)
-        for place, (value, colour, kind) in enumerate(zip(pair, (AFTER, QUIET), ("hybrid", "reprogramming"),
-                                                          strict=True)):
-            length = 0 if value <= 0 else max(0.02, 1 + np.log10(value / largest) / 6)
-            axes.barh(-place, length, 0.75, color=colour)
-            axes.text(length + 0.01, -place, f"{kind}: {write(value)}", va="center", fontsize=7.5)
-        axes.set_xlim(0, 1.5)
-        axes.axis("off")
-        axes.set_title(what, loc="left", fontsize=8, pad=2)
-    figure.tight_layout(pad=0.3)
-    return as_svg(figure, "costs of both ways")
-
-
-def write(value):
-    """A count or an energy as text."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def draw_noise(sweep):

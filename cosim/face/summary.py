@@ -1,13 +1,14 @@
 """What the face task found, over the seeds: figures, tables and the parts of the page."""
 
 import torch
-from rmdlora.golden.costs import published_ratios
-from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW
+from rmdlora.golden.costs import FACE_PARAMETERS, published_ratios
+from rmdlora.golden.face import ADAPTED
+from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW, RANKS
 
-from ..drawing import look
+from ..drawing import draw_adapters, draw_costs, look
+from ..ledger import COSTS, Workload, count_hybrid, count_reprogrammed, event_grid, ratio_grid
 from ..outcome import Grid, Outcome, Section, over_seeds, percent, target
-from .ledger import count_hybrid, count_reprogrammed, event_grid, ratio_grid
-from .pictures import draw_accuracy, draw_adapters, draw_confusion, draw_costs, draw_features, draw_noise
+from .pictures import draw_accuracy, draw_confusion, draw_features, draw_noise
 from .stages import STAGES, judge, wanted_share
 
 __all__ = ["gather"]
@@ -23,20 +24,6 @@ NAMES = {"learned": "learned, five people", "retained_before": "of these, those 
          "forgotten_after_unlearning": "forgotten, unlearned", "retained_after_unlearning": "retained, unlearned",
          "forgotten_after_continual": "forgotten, learned anew", "retained_after_continual": "retained, learned anew",
          "new": "new person", "wanted_after_continual": "retained and new, at the end"}
-COSTS = (("parameters trained", "trainable", "{:,}"), ("programming pulses", "rm_pulses", "{:,}"),
-         ("energy to write the result, 180 nm, J", "deploy_joules_chip", "{:.3e}"),
-         ("energy to write it, board, J", "write_joules_board", "{:.3e}"),
-         ("SRAM words written in training", "sram_words_written", "{:,}"),
-         ("energy of these, 180 nm, J", "write_joules_chip", "{:.3e}"),
-         ("programming, s", "programming_seconds", "{:.2f}"),
-         ("LoRA unit, cycles forward", "cycles_forward", "{:,}"),
-         ("LoRA unit, cycles backward", "cycles_backward", "{:,}"),
-         ("LoRA unit, cycles update", "cycles_update", "{:,}"), ("LoRA unit, s", "lora_seconds", "{:.3f}"),
-         ("energy of training, 180 nm, J", "training_joules_chip", "{:.3e}"),
-         ("pictures read from the array", "pictures", "{:,}"),
-         ("ADCs converting for them, s", "read_adc_seconds", "{:.1f}"),
-         ("energy of these reads, board, J", "read_joules_board", "{:.3f}"),
-         ("energy of these reads, 180 nm, J", "read_joules_chip", "{:.3e}"))
 COMPARED = (
     "Bars: the integer network on the array with all its noise, adapters trained by the hardware's own update. "
     "Circles: its float twin, the same cells and adapters with nothing rounded. Full reprogramming trains all weights "
@@ -128,10 +115,12 @@ def count_costs(kinds, recipe):
     """``{(stage, kind): counts}`` of both ways."""
     hybrid, other = kinds["hybrid"], kinds["reprogrammed"]
     configuration, mixer, costs = hybrid[0].machine.configuration, hybrid[0].mixers["learn"], {}
+    workload = Workload(mixer.shapes, mixer.vectors, ADAPTED, RANKS)
     for stage in ("unlearn", "continual"):
         pulses = sum(run.pulses[stage] for run in other) // len(other)
-        costs[stage, "hybrid"] = count_hybrid(configuration, mixer, recipe, stage)
-        costs[stage, "reprogrammed"] = count_reprogrammed(configuration, mixer, pulses)
+        costs[stage, "hybrid"] = count_hybrid(configuration, workload, stage, getattr(recipe, f"{stage}_steps"),
+                                                recipe.adapter_batch)
+        costs[stage, "reprogrammed"] = count_reprogrammed(configuration, workload, FACE_PARAMETERS, pulses)
     return costs
 
 
