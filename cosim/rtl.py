@@ -8,7 +8,6 @@ import dataclasses
 
 import numpy as np
 from rmdlora.gen.driver import Driver, Shifts
-from rmdlora.golden.spec.registers import register
 
 from .compare import Outcome
 from .native import NativeLane
@@ -49,7 +48,7 @@ def run_rtl(vectors, configuration, lane):
     counters = driver.counters()
     # 64 bits as they stand: a broken counter may well have run below 0
     arrays |= {f"cycles_{name}": np.uint64(counters[name]) for name in ("forward", "backward", "update")}
-    arrays["multipliers"] = lane.read(register("MULTIPLIERS").address)
+    arrays["multipliers"] = driver.read_constants()["MULTIPLIERS"]
     return Outcome({key: np.asarray(array).astype(np.int64) for key, array in arrays.items()}, clocks)
 
 

@@ -22,7 +22,12 @@ AGREED, DIFFERS = 0, 1
 SEEDS = 5
 ABOUT = """\
 Run a task of the published system from end to end: learn on the array, unlearn with an adapter, go on learning with
-another, and count what it costs. Prints a table, writes a page and the figures."""
+another, and count what it costs. Prints a table, writes a page and the figures.
+
+examples:
+  rmdlora tasks face --quick                one seed, shortened
+  rmdlora tasks face --json face.json       five seeds, and the figures as data
+  RMDLORA_DATA=~/data rmdlora tasks speaker the clips lie in that folder"""
 
 HELP = {"golden": "all by the oracle", "rtl": "also on the simulated Verilog and its board, compared with the oracle"}
 
@@ -36,8 +41,8 @@ def add_arguments(command):
     tasks = command.add_subparsers(title="tasks", metavar="TASK", dest="task", required=True)
     for name, (module, text) in TASKS.items():
         task = importlib.import_module(module, __package__)
-        parser = tasks.add_parser(name, help=text, description=task.ABOUT, formatter_class=command.formatter_class,
-                                  allow_abbrev=False)
+        parser = tasks.add_parser(name, help=text, description=task.ABOUT, epilog=command.epilog,
+                                  formatter_class=command.formatter_class, allow_abbrev=False)
         parser.add_argument("--backend", choices=task.BACKENDS, default="golden",
                             help=f"{'; '.join(f'{key}: {HELP[key]}' for key in task.BACKENDS)} (default: golden)")
         parser.add_argument("--quick", action="store_true", help="one seed, shortened")

@@ -1,8 +1,9 @@
 """What both lanes hand to a driver of the chip, and how they fail.
 
 A transport has ``write(address, word)``, ``read(address)``, ``write_many(addresses, words)``, ``read_many(addresses)``,
-``send(stream, beats)``, ``expect(stream, count)``, ``run_until_idle(limit)``, ``run_until_high(port, limit)``,
-``advance(clocks)``, ``cycles``, ``running_clocks`` and ``intervals``: see `lane.StreamLane` and `benches.pins.PinLane`.
+``send(stream, beats)``, ``expect(stream, count)``, ``withdraw()``, ``run_until_idle(limit)``,
+``run_until_high(port, limit)``, ``advance(clocks)``, ``cycles``, ``running_clocks`` and ``intervals``: see
+`lane.StreamLane` and `benches.pins.PinLane`.
 """
 
 import typing

@@ -34,7 +34,7 @@ class Driver:
     """One chip, through a `Transport`. Refuses a chip that was generated from another configuration.
 
     Codes are integer arrays, PyTorch-shaped as in the contract; results have the narrowest numpy type of the stream.
-    After an `OperationFault` operands may be left over in the transport: `soft_reset`, and drop them there.
+    After an `OperationFault` operands may be left over on their way: `soft_reset` takes them back.
     """
 
     def __init__(self, transport, configuration):
@@ -43,11 +43,11 @@ class Driver:
         self.described = {}     # OP_* words as the chip has them
         self.moved, self.cuts = {}, {}
         self.left = {}          # clocks of results, where several runs gave them
+        constants = self.read_constants()
         for name, word in constant_words(configuration).items():
-            found = transport.read(register(name).address)
-            if found != word and name != "MULTIPLIERS":     # that one is reported, and follows from LANES
+            if constants[name] != word and name != "MULTIPLIERS":   # that one is reported, and follows from LANES
                 raise RefusedValue(f"{name} of the chip must be {word:#x}, of configuration {configuration.name}, "
-                                   f"not {found:#x}")
+                                   f"not {constants[name]:#x}")
         self.start_counting()
 
     # Memories
@@ -217,6 +217,12 @@ class Driver:
 
     # Counters and control
 
+    def read_constants(self):
+        """What the chip says it is, ``{name: word}``: IDENTITY, VERSION, LANES, MULTIPLIERS, LIMITS and SIZES."""
+        names = list(constant_words(self.configuration))
+        words = self.read_words([register(name).address for name in names])
+        return {name: int(word) for name, word in zip(names, words, strict=True)}
+
     def counters(self):
         """Everything counted since reset or `clear_counters`: {"forward": cycles, ...}, as in `COUNTERS`."""
         names = [(name, entry) for name in COUNTERS for entry in ([COUNTERS[name], f"{COUNTERS[name]}_HIGH"]
@@ -233,9 +239,22 @@ class Driver:
         self.start_counting()
 
     def soft_reset(self):
-        """Abandon everything in flight; memories, generators and counters stay."""
+        """Abandon everything in flight, in the chip and on the way to it and from it; what was raised before is over.
+
+        Operations that run or wait end without a count, and operands and room for results that have not moved are taken
+        back. Memories, slots, generators, counters and what is in the array stay.
+        """
         self.control(soft_reset=1)
+        self.transport.withdraw()       # after it: a chip that is abandoned takes nothing and gives nothing more
         self.start_counting()
+
+    def set_timeout(self, clocks=None):
+        """Clocks a forward or backward may go without anything moving before it ends with a fault; 0: it waits for
+        ever. None: what the configuration says (``clock.timeout_clocks``)."""
+        clocks = self.configuration.clock.timeout_clocks if clocks is None else clocks
+        need_integer("clocks of a time-out", clocks, 0, (1 << 32) - 1)
+        entry = register("TIMEOUT")
+        self.transport.write(entry.address, entry.pack(value=clocks))
 
     def wait_board(self, limit=1 << 22):
         """Wait for the end of the board's start-up. Raises `OperationFault` where it failed or takes too long."""

@@ -132,9 +132,9 @@ class Run:
         try:
             for operation in self.operations:
                 driver.start(operation, self.limit)
-            driver.moved = transport.run_until_idle(self.limit)
-            while driver.started != driver.ended:
+            while driver.started != driver.ended:       # first: what ends early would leave its beats waited for
                 driver.wait_for_end(self.limit)
+            driver.moved = transport.run_until_idle(self.limit)
         except OperationFault:
             raise
         except RuntimeError:

@@ -14,37 +14,16 @@ from rmdlora.cosim.native import NativeLane
 from rmdlora.gen import uio
 from rmdlora.gen.board import BoardTransport
 from rmdlora.gen.dma import TransferFailure
-from rmdlora.gen.driver import Driver, OperationFault, Shifts
 from rmdlora.gen.overlay import open_overlay
 from rmdlora.gen.uio import MappedMemory, MappedWords, open_memory, open_uio
 from rmdlora.gen.zynq import CHIP_ADDRESS, CHIP_SIZE, DMA_SIZE, dma_engines
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.refusal import RefusedType, RefusedValue
 from rmdlora.golden.spec.registers import register
+from use_chip import use
 
 TINY = load_configuration("tiny")
 ENGINES = dma_engines(TINY)
-SHIFTS = Shifts(p=2, u=3, q=1, dx=2, va=3, vb=2, lra=4, lrb=4, momentum=2)
-
-
-def use(transport):
-    """A script that does not know what it talks to: loads, runs, trains, reads back, meets a fault and goes on."""
-    random = np.random.default_rng(7)
-    driver = Driver(transport, TINY)
-    layer = driver.load_adapter(random.integers(-99, 99, (3, 17)), random.integers(-99, 99, (11, 3)))
-    driver.load_states(layer)
-    driver.seed(5, layer.rank)
-    x, g = random.integers(-128, 128, (21, 17)), random.integers(-999, 999, (21, 11))
-    found = [driver.forward(layer, x, random.integers(-9999, 9999, (21, 11)), SHIFTS)]
-    found += driver.train(layer, x, g, batch=6, shifts=SHIFTS)
-    found += [*driver.read_adapter(layer), *driver.read_states(layer), driver.read_generators(layer.rank)]
-    broken = driver.load_adapter(np.ones((1, 2), int), np.ones((1, 1), int), base=layer.adapter)
-    with pytest.raises(OperationFault, match="mask"):
-        driver.forward(type(broken)(**{**vars(broken), "active": 0b10}), np.ones((1, 2), int))
-    driver.soft_reset()
-    transport.withdraw()
-    found.append(driver.forward(broken, np.full((3, 2), 4)))
-    return [np.asarray(part).tolist() for part in found]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +58,7 @@ def test_the_same_script_gives_the_same_answers_over_dma_engines_as_in_the_simul
     transport, zynq = board()
     assert use(transport) == simulated
     packets = zynq.engines["dma_y"].packets
-    assert len(packets) == 1 + 4 + 1        # each operation's results end with TLAST, and a transfer with them
+    assert len(packets) == 1 + 4 + 2        # each operation's results end with TLAST, and a transfer with them
     assert packets[0] == 21 * 6
 
 

@@ -1,5 +1,6 @@
 """The command line: what it gives, what it refuses in one line, and the exit statuses scripts rely on."""
 
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -74,13 +75,23 @@ def test_a_command_line_that_makes_no_sense_is_refused_in_one_line(words, capsys
     assert "--help shows how" in refused(capsys, *words)
 
 
-@pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("generate", "--help")])
-def test_help_teaches_with_examples_and_exit_statuses(words, capsys):
+@pytest.mark.parametrize("words", [(), ("run",), ("generate",), *((name,) for name in cli.APART), ("tasks", "face")],
+                         ids=" ".join)
+def test_help_teaches_with_examples_and_exit_statuses(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as ended:
-        cli.main(list(words))
+        cli.main([*words, "--help"])
     shown = capsys.readouterr().out
-    assert ended.value.code == 0 and "example" in shown and "1 differs; 2 input refused" in shown
-    assert max(map(len, shown.splitlines())) <= 150
+    assert ended.value.code == 0 and ("example" in shown or len(words) > 1) and "1 differs; 2 input refused" in shown
+    assert max(map(len, shown.splitlines())) <= 120
+    sentences = shown.partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    assert all(len(line) > 60 for line in sentences[:-1]), "sentences must fill their lines"
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"rmdlora {importlib.metadata.version('rmdlora')}\n")
 
 
 def test_help_lists_only_what_is_installed(capsys):

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 from rmdlora.cosim.cocotb_lane import describe_configuration, run_bench
+from rmdlora.cosim.native import NativeLane
 from rmdlora.cosim.system import system_design
 from rmdlora.golden import lora
 from rmdlora.golden.mapping import map_weights
 from rmdlora.golden.read import read_layer
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.vectors import load_vectors, save_arrays
+from use_chip import use
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,10 @@ def test_a_layer_read_at_the_pins_is_the_oracles(design, configuration, tmp_path
     given = {"configuration": describe_configuration(configuration), "layer": str(tmp_path / "layer.npz")}
     noted = run_bench(design, "rmdlora.cosim.benches.tiles_bench", tmp_path / "run", given, seed=8)
     assert noted["conversions"] > 0
+
+
+@pytest.mark.parametrize("given", [{"stall": 0.3, "patient": False}, {"stall": 0, "patient": True}],
+                         ids=["stalls", "patient"])
+def test_the_script_that_runs_on_the_board_gives_the_same_answers_at_the_pins(design, configuration, tmp_path, given):
+    noted = run_bench(design, "use_chip_bench", tmp_path, given, seed=5)
+    assert noted["found"] == use(NativeLane(configuration))

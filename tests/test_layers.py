@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,27 @@ def test_the_specification_imports_the_standard_library_only(path):
 def test_a_test_reaches_the_product_by_its_one_name(path):
     for line, name in imported_modules(path):
         assert name.split(".")[0] not in ROOMS, f"{path}:{line}: {name}: import it as rmdlora.{name}"
+
+
+# who may know an address beside the driver: what carries accesses looks at STATUS, traffic is about the bus itself, and
+# a report prints the table
+ADDRESSED = {"cosim/native.py", "cosim/benches/pins.py", "cosim/benches/traffic_bench.py", "cosim/report.py"}
+ADDRESSES = {f"rmdlora.golden.spec.registers.{name}" for name in ("register", "window", "REGISTERS", "WINDOWS",
+                                                                  "OPERATION")}
+ACCESSES = {"write", "write_many", "read_many", "transfer"}     # of a transport; a plain read is many things' name
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if room_of(str(path.relative_to(ROOT)).replace("/", "."))
+                                  in ("golden", "cosim")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_benches_and_demonstration_reach_the_chip_through_its_driver(path):
+    addresses = {name for _, name in imported_modules(path)} & ADDRESSES
+    assert not addresses or str(path.relative_to(ROOT)) in ADDRESSED, f"{path}: {addresses}: ask the driver"
+    if addresses:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ACCESSES:
+            reached = ast.unparse(node.func)
+            assert not re.search("lane|transport|dut|chip", reached), f"{path}:{node.lineno}: {reached}: ask the driver"
 
 
 def run_python(program):

@@ -232,6 +232,66 @@ def test_a_stuck_stream_ends_the_operation_and_those_behind_it_and_the_next_one_
     assert np.array_equal(driver.forward(ADAPTER, operands["x"], operands["c"], SHIFTS), y)
 
 
+def test_a_fault_is_raised_when_it_comes_and_the_driver_lets_go_of_what_is_left(driver, lane):
+    expected = load(driver, ADAPTER)
+    x, c = codes(3, 8, 4, ADAPTER.inputs), codes(4, 20, 4, ADAPTER.outputs)
+    driver.set_timeout(500)
+    run = driver.run(ADAPTER, SHIFTS)
+    run.forward(x, c)
+    run.operands["c"].clear()       # nobody sends it
+    before = lane.cycles
+    with pytest.raises(OperationFault, match="stream"):
+        run.finish()
+    assert lane.cycles - before < 2000
+    driver.soft_reset()
+    assert np.array_equal(driver.forward(ADAPTER, x, c, SHIFTS),
+                          lora.forward(expected, torch.from_numpy(x), torch.from_numpy(c))[0])
+    driver.set_timeout()
+    assert lane.read(register("TIMEOUT").address) == TINY.clock.timeout_clocks
+
+
+RESET_AT = (0, 7, 23, 45, 60, 90, 200)      # clocks after an operation was queued: checked, begun, in the middle, ended
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
+@pytest.mark.parametrize("kind", [Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE, Kind.COPY, Kind.ERASE, Kind.CHECKSUM,
+                                  Kind.PROGRAM, 3])
+def test_a_reset_at_any_time_of_an_operation_leaves_a_chip_at_rest_that_works(driver, lane, kind, hard):
+    n = TINY.lora.vectors * 2
+    operands = {"x": codes(3, 8, n, ADAPTER.inputs), "c": codes(4, 20, n, ADAPTER.outputs),
+                "g": codes(5, 16, n, ADAPTER.outputs)}
+    streams = {Kind.FORWARD: ("x", "c", "y"), Kind.BACKWARD: ("x", "g", "dx")}.get(kind, ())
+    for clocks in RESET_AT:
+        for stalled in (None, *streams):
+            expected = load(driver, ADAPTER)
+            y = driver.forward(ADAPTER, operands["x"], operands["c"], SHIFTS)
+            for stream in set(streams) - {stalled}:
+                if stream in operands:
+                    lane.send(stream, pack_beats(operands[stream], TINY.lora, beat_type(TINY, stream)))
+                else:
+                    lane.expect(stream, 1000)
+            fields = {"kind": kind, "vectors": n, "target": 200, "adapter": ADAPTER.adapter}
+            if kind in Kind.WALKS:
+                fields |= {"adapter": 100, "active": 0, "trainable": 0}
+            driver.start(describe(driver, kind) | fields, 1000)
+            lane.advance(clocks)
+            if hard:
+                lane.withdraw()
+                lane.reset()
+                driver = Driver(lane, TINY)
+            else:
+                driver.soft_reset()
+            lane.advance(5)
+            shown = register("STATUS").unpack(lane.read(register("STATUS").address))
+            where = f"kind {kind}, {clocks} clocks, {stalled} stalled"
+            assert (shown["busy"], shown["queued"], shown["halted"], lane.model.io["irq"] & 1) == (0, 0, 0, 0), where
+            if kind not in (Kind.BACKWARD, Kind.UPDATE):
+                assert all(np.array_equal(*pair) for pair in zip(driver.read_adapter(ADAPTER), (expected.a, expected.b),
+                                                                 strict=True)), where
+            load(driver, ADAPTER)
+            assert np.array_equal(driver.forward(ADAPTER, operands["x"], operands["c"], SHIFTS), y), where
+
+
 def test_a_host_that_is_slow_but_not_too_slow_is_waited_for_and_0_waits_for_ever(driver, lane):
     expected = load(driver, ADAPTER)
     n = TINY.lora.vectors

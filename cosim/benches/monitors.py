@@ -29,6 +29,7 @@ class StreamMonitor:
         self.clk, self.count, self.moved = dut.clk, count, moved
         self.valid, self.ready, self.last, self.data = (
             getattr(dut, f"{prefix}__{name}") for name in ("tvalid", "tready", "tlast", "tdata"))
+        self.held = None    # the beat that was offered and not taken at an earlier edge
         self.forget()
         cocotb.start_soon(self.watch())
 
@@ -36,29 +37,32 @@ class StreamMonitor:
         """Forget every beat so far."""
         self.beats, self.clocks, self.lasts = [], [], []
 
+    def release(self):
+        """Let the beat that is offered be taken back: whoever offers it, or the chip, is being reset."""
+        self.held = None
+
     async def watch(self):
         """Watch for ever."""
         edge, offered = RisingEdge(self.clk), RisingEdge(self.valid)
         taken, dropped = RisingEdge(self.ready), FallingEdge(self.valid)
-        held = None     # the beat that was offered and not taken at an earlier edge
         while True:
             await edge
             if resolved(self.valid):
                 beat = (resolved(self.data), resolved(self.last))
-                assert held in (None, beat), (f"{self.name} must hold a beat until it is taken, not change it: "
-                                              f"{held} became {beat} at clock {self.count.cycles}")
+                assert self.held in (None, beat), (f"{self.name} must hold a beat until it is taken, not change it: "
+                                                   f"{self.held} became {beat} at clock {self.count.cycles}")
                 if resolved(self.ready):
                     self.beats.append(beat[0])
                     self.lasts.append(beat[1])
                     self.clocks.append(self.count.cycles)
-                    held = None
+                    self.held = None
                     self.moved.set()
                 else:
-                    held = beat
+                    self.held = beat
                     await First(taken, dropped)
             else:
-                assert held is None, f"{self.name} must hold a beat until it is taken, not drop it: " \
-                                     f"{held} at clock {self.count.cycles}"
+                assert self.held is None, f"{self.name} must hold a beat until it is taken, not drop it: " \
+                                          f"{self.held} at clock {self.count.cycles}"
                 await offered
 
     def array(self, elements):

@@ -34,11 +34,21 @@ PAUSE = 50              # clocks between two looks at STATUS
 class PatientSource:
     """Drives beats back to back and sleeps while one waits: for long runs in which little moves at the pins."""
 
+    driving = None      # the task that does
+
     def __init__(self, bus, clk):
         self.bus, self.clk = bus, clk
         self.frames, self.filled = [], Event()
-        bus.tvalid.value = bus.tlast.value = bus.tdata.value = 0
-        cocotb.start_soon(self.drive())
+        bus.tdata.value = 0
+        self.clear()
+
+    def clear(self):
+        """Drive nothing, and forget what was queued."""
+        if self.driving:
+            self.driving.cancel()
+        self.frames.clear()
+        self.bus.tvalid.value = self.bus.tlast.value = 0
+        self.driving = cocotb.start_soon(self.drive())
 
     def send_nowait(self, frame):
         """Queue the bytes of whole beats."""
@@ -179,6 +189,26 @@ class PinLane:
         """Say that ``count`` more beats must leave at an output stream; its sink takes whatever is offered."""
         assert name in self.monitors and name not in self.inputs, f"{name} must be an output stream"
         self.due[name] += count
+
+    def withdraw(self):
+        """Take back every beat queued that has not moved, operands and room for results, as a host stops its DMA."""
+        resume(self.take_back)()
+
+    async def take_back(self):
+        """Wait as `withdraw` says: a source lets go of the beat it offers in a reset of its own."""
+        for held in (True, False):
+            for name in self.inputs:
+                if isinstance(self.drivers[name], AxiStreamSource):
+                    self.drivers[name].assert_reset(held)
+                self.monitors[name].release()
+            await RisingEdge(self.dut.clk)
+        for name, monitor in self.monitors.items():
+            if name in self.inputs:
+                self.drivers[name].clear()
+            monitor.release()
+        await RisingEdge(self.dut.clk)
+        for name, monitor in self.monitors.items():
+            self.due[name] = self.collected[name] = len(monitor.beats)
 
     def run_until_idle(self, limit):
         """Run until every beat due has moved, ``running`` is low and the chip is not busy.
