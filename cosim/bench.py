@@ -117,15 +117,21 @@ def bench_crossbar(arguments, advance, console):
     console.print(f"streamed: busy {percent(streamed['adc_busy'])} of {streamed['clocks']} clocks, "
                   f"{percent(streamed['adc_busy_steady'])} in the steady state")
     layers = measure_overhead(advance=advance)
-    table = Table(title="Clocks of a layer's read at the pins, adapters on and off", title_justify="left")
-    for column in ("layer", "with", "without", "overhead"):
+    table = Table(title="Clocks of a layer's read, adapters on and off", title_justify="left")
+    for column in ("layer", "with", "without", "overhead", "after the last sum", "at the pins"):
         table.add_column(column, justify="left" if column == "layer" else "right")
-    for layer, (overhead, on, off) in layers.items():
-        table.add_row(layer, f"{on:,}", f"{off:,}", percent(overhead))
+    for layer, found in layers.items():
+        table.add_row(layer, f"{found.active:,}", f"{found.inactive:,}", percent(found.overhead),
+                      f"{found.tail} ({percent(found.tail / found.active)})", "yes" if found.seen else "specified")
     console.print(table)
-    worst = max(layers, key=lambda layer: layers[layer][0])
-    figures |= {"lora_overhead": layers[worst][0], "lora_overhead_worst_layer": worst}
-    return figures | {f"lora_overhead_{layer}": overhead for layer, (overhead, _, _) in layers.items()}
+    for task in sorted({layer.partition("_")[0] for layer in layers}):
+        worst = max((layer for layer in layers if layer.startswith(f"{task}_")),
+                    key=lambda layer: (layers[layer].overhead, layers[layer].tail / layers[layer].active))
+        console.print(f"{task}: worst layer {worst}, overhead {percent(layers[worst].overhead)}")
+        figures[f"lora_overhead_worst_layer_{task}"] = worst
+    figures["lora_overhead"] = max(found.overhead for found in layers.values())
+    figures["lora_tail_share"] = max(found.tail / found.active for found in layers.values())
+    return figures | {f"lora_overhead_{layer}": found.overhead for layer, found in layers.items()}
 
 
 def bench_cosim(arguments, advance, console):

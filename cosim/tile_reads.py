@@ -15,6 +15,7 @@ import sys
 import numpy as np
 from rmdlora.gen.driver import Driver, Layer
 from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.reading import count_forward
 
 from .board import Board, violations
 from .cli import carry_out
@@ -107,17 +108,34 @@ class TileReads:
         self.driver.wait_board()
         outputs = min(2 * configuration.tile_outputs, configuration.geometry.max_outputs)
         self.driver.set_calibration(np.ones(outputs, np.int64), np.zeros(outputs, np.int64))
+        self.lines = None       # array, rows and gain range that the last read left on them
+        self.cycles = None
 
     def read(self, given):
-        """``(y, wanted)`` of a `TileRead`, both int64 (n, d)."""
+        """``(y, wanted)`` of a `TileRead`, both int64 (n, d); then ``cycles`` is what the chip counted and what is
+        specified."""
         tiles = slice(given.tile, given.tile + len(given.cells))
         for board in (self.board, self.twin):
             board.array.conductances[tiles] = given.cells
         layer = Layer(given.x.shape[1], given.outputs, 1, tile=given.tile, active=0, high=given.high)
+        before = self.driver.counters()["forward"]
         y = self.driver.forward(layer, given.x, crossbar=True).astype(np.int64)
+        self.cycles = self.driver.counters()["forward"] - before, self.count(given)
         wanted = self.oracle(given.cells.astype(np.int64), given.x, given.outputs, given.tile, given.high)
         output = self.configuration.formats.of("output")
         return y, np.clip(wanted, output.low, output.high)
+
+    def count(self, given):
+        """Cycles of the forward that reads ``given`` next, as specified."""
+        configuration, inputs = self.configuration, given.x.shape[1]
+        rows = configuration.geometry.tile_rows
+        left = (given.tile + len(given.cells) - 1, inputs - (configuration.row_tiles(inputs) - 1) * rows, given.high)
+        first, was = (given.tile, min(rows, inputs), given.high), self.lines
+        self.lines = left
+        shifted = None
+        if was is not None and first[:2] == was[:2]:
+            shifted = configuration.geometry.tile_columns if first != was else 0
+        return count_forward(configuration, len(given.x), inputs, given.outputs, 1, shifted)
 
 
 def open_reads(configuration):
@@ -141,6 +159,9 @@ def run_reads(reads, count, seed, first=0, report=None):
         broken, texts = violations(reads.library)
         if off or broken:
             return (f"read {index}: {text or texts[0]}"), met
+        counted, specified = reads.cycles
+        if counted != specified:
+            return f"read {index}: cycles are {counted} from the RTL, {specified} as specified", met
         count_met(met, reads.configuration, given, wanted)
         if report:
             report()

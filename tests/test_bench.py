@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from rmdlora.cosim.cli import main
-from rmdlora.cosim.measure import lora
+from rmdlora.cosim.measure import crossbar, lora
 from rmdlora.golden.spec.configuration import load_configuration
 
 
@@ -40,3 +40,11 @@ def test_the_oracles_figures_are_written_as_one_flat_object(tmp_path):
     figures = json.loads((tmp_path / "oracle.json").read_text())
     assert figures["oracle_over_float"] > 0
     assert all(not isinstance(value, (list, dict)) for value in figures.values())
+
+
+def test_adapters_hide_behind_the_crossbars_read_in_every_layer_of_every_task():
+    found = crossbar.measure_overhead(seen=())
+    assert len(found) == sum(len(layers) for layers, _, _ in lora.TASK_LAYERS.values())
+    for overhead in found.values():
+        assert overhead.overhead == 0
+        assert overhead.tail <= 0.005 * overhead.active
