@@ -35,7 +35,7 @@ ROWS = {
 
 
 class Recorder(NativeLane):
-    """A chip on its board whose pins are looked at in every clock of `run_until_idle`."""
+    """A chip on its board whose pins are looked at in every clock of `run_until_idle` and `run_until_high`."""
 
     def __init__(self, configuration):
         super().__init__(configuration, board=True)
@@ -50,14 +50,26 @@ class Recorder(NativeLane):
         """Up to ``clocks`` clocks, one by one; whether everything is idle."""
         for _ in range(clocks):
             idle = super().run(1)
-            clock = self.cycles
-            for pin, place in self.places.items():
-                if (level := place.value) != self.levels[pin]:
-                    self.levels[pin] = level
-                    self.changes[pin].append((clock, level))
+            self.look()
             if idle:
                 return True
         return False
+
+    def run_until_high(self, port, limit):
+        """Up to ``limit`` clocks, one by one, until the output ``port`` is high."""
+        for _ in range(limit):
+            if self.model.io[port] & 1:
+                break
+            self.advance(1)
+            self.look()
+        super().run_until_high(port, 1)
+
+    def look(self):
+        """Note the pins that have changed."""
+        for pin, place in self.places.items():
+            if (level := place.value) != self.levels[pin]:
+                self.levels[pin] = level
+                self.changes[pin].append((self.cycles, level))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,14 +6,13 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from rmdlora.golden.spec.refusal import RefusedValue
 
-from .frames import DacRegister, frame_layout
+from .frames import DacRegister
+from .loader import MID_SCALE, Loader
 from .walk import Command
 
-__all__ = ["MID_SCALE", "TRIGGER_LDAC", "InputBuffer", "SliceLoader", "UpdateTimer", "beat_layout", "check_step"]
+__all__ = ["InputBuffer", "SliceLoader", "beat_layout", "check_step"]
 
 BLOCKS = 4              # one at the DACs, one loading, and two beyond: a power of two
-MID_SCALE = 0x8000      # VCM
-TRIGGER_LDAC = 1 << 4   # TRIGGER register, bit 4
 
 
 def beat_layout(configuration, width):
@@ -100,49 +99,7 @@ class InputBuffer(wiring.Component):
         return m
 
 
-class UpdateTimer(wiring.Component):
-    """Knows when the DACs' voltages are those of the latest TRIGGER frame: ``dac_settle_ticks`` after its CS rises.
-
-    Parameters
-    ----------
-    configuration : `rmdlora.golden.spec.configuration.Configuration`
-
-    Members
-    -------
-    trigger : In(1)
-        From now on they are not.
-    sent : In(1), applies : In(1)
-        A frame is on its way; it is that TRIGGER.
-    ended : In(1)
-        As of `FrameSender`.
-    settled : Out(1)
-        They are.
-    """
-
-    def __init__(self, configuration):
-        self._configuration = configuration
-        super().__init__({"trigger": In(1), "sent": In(1), "applies": In(1), "ended": In(1), "settled": Out(1, init=1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        applying = Signal()     # the frame on its way is a TRIGGER
-        settling = Signal()
-        timer = Signal(range(max(2, self._configuration.board.dac_settle_ticks)))
-        with m.If(self.sent):
-            m.d.sync += applying.eq(self.applies)
-        with m.If(settling):
-            m.d.sync += timer.eq(timer - 1)
-            with m.If(timer == 0):
-                m.d.sync += [self.settled.eq(1), settling.eq(0)]
-        with m.If(self.ended & applying):
-            m.d.sync += [applying.eq(0), settling.eq(1),
-                         timer.eq(max(0, self._configuration.board.dac_settle_ticks - 2))]
-        with m.If(self.trigger):
-            m.d.sync += self.settled.eq(0)
-        return m
-
-
-class SliceLoader(wiring.Component):
+class SliceLoader(Loader):
     """Sends each slice (the inputs of one vector and one row tile) to the DACs, then waits to be told to apply it.
 
     One frame a row in use, code ``0x8000 - step * x`` (the stage behind the array inverts); the DACs keep the codes
@@ -160,25 +117,15 @@ class SliceLoader(wiring.Component):
     command : In(`Command`)
     group, available, beat, release
         The read side of `InputBuffer`.
-    frames : Out(stream of `frame_layout`), ended : In(1)
-        As of `FrameSender`.
-    loaded : Out(1)
-        The next slice's last frame is on its way.
-    trigger : In(1)
-        Apply it; only while ``loaded``.
-    settled : Out(1)
-        The voltages are those of the slice applied last.
+    frames, ended, loaded, trigger, settled
+        As of `Loader`, of a slice.
     """
 
     def __init__(self, configuration):
-        self._configuration = configuration
         geometry, formats = configuration.geometry, configuration.formats
-        self._parts = configuration.board.dacs(geometry.tile_rows) + 1
-        super().__init__({
+        super().__init__(configuration, {
             "begin": In(1), "command": In(Command), "group": Out(range(configuration.lora.groups(geometry.max_inputs))),
-            "available": In(1), "beat": In(beat_layout(configuration, formats.activation)), "release": Out(1),
-            "frames": Out(stream.Signature(frame_layout(self._parts))), "ended": In(1),
-            "loaded": Out(1), "trigger": In(1), "settled": Out(1)})
+            "available": In(1), "beat": In(beat_layout(configuration, formats.activation)), "release": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -194,13 +141,10 @@ class SliceLoader(wiring.Component):
         m.d.comb += [last_input.eq(inputs_left == row + 1), last_vector.eq(vectors_left == 1),
                      last_lane.eq(last_vector | (lane == lanes.vectors - 1))]
 
-        def offer_trigger():
-            m.d.comb += [self.frames.valid.eq(1), frame.address.eq(DacRegister.TRIGGER), frame.value.eq(TRIGGER_LDAC),
-                         frame.select.eq((1 << (self._parts - 1)) - 1)]     # the supplies' DAC is left alone
-            with m.If(self.frames.ready):
-                m.next = "Fetch"
-                with m.If(vectors_left == 0):
-                    m.next = "Wait for a command"
+        def after_trigger():
+            m.next = "Fetch"
+            with m.If(vectors_left == 0):
+                m.next = "Wait for a command"
 
         with m.FSM():
             with m.State("Wait for a command"), m.If(self.begin):
@@ -227,15 +171,6 @@ class SliceLoader(wiring.Component):
                         m.d.comb += self.release.eq(last_lane)
                         m.d.sync += [inputs_left.eq(self.command.inputs), vectors_left.eq(vectors_left - 1),
                                      element.eq(0), self.group.eq(0), lane.eq(Mux(last_lane, 0, lane + 1))]
-            with m.State("Loaded"):
-                m.d.comb += self.loaded.eq(1)
-                with m.If(self.trigger):
-                    m.next = "Apply"
-                    offer_trigger()
-            with m.State("Apply"):
-                offer_trigger()
-        m.submodules.update = update = UpdateTimer(configuration)
-        m.d.comb += [update.trigger.eq(self.trigger), update.sent.eq(self.frames.valid & self.frames.ready),
-                     update.applies.eq(frame.address == DacRegister.TRIGGER), update.ended.eq(self.ended),
-                     self.settled.eq(update.settled)]
+            self.apply_when_told(m, after_trigger)
+        self.time_update(m)
         return m

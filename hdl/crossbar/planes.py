@@ -4,8 +4,9 @@ from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .frames import DacRegister, frame_layout
-from .inputs import MID_SCALE, TRIGGER_LDAC, UpdateTimer, beat_layout
+from .frames import DacRegister
+from .inputs import beat_layout
+from .loader import MID_SCALE, Loader
 from .walk import step_layout
 
 __all__ = ["AmplitudeLoader", "PlaneCollector"]
@@ -13,7 +14,7 @@ __all__ = ["AmplitudeLoader", "PlaneCollector"]
 DAC_CHANNELS = 8
 
 
-class AmplitudeLoader(wiring.Component):
+class AmplitudeLoader(Loader):
     """Puts the full read amplitude on every row's voltage, once a command: a frame a channel to all the rows' DACs
     together, and a TRIGGER when told. What was there before (mid-scale after start-up, a verify's after programming) is
     of no concern then, and a vector needs no frame.
@@ -27,28 +28,21 @@ class AmplitudeLoader(wiring.Component):
     begin : In(1)
         A command begins.
     frames, ended, loaded, trigger, settled
-        As of `SliceLoader`; ``loaded`` once a command.
+        As of `Loader`; ``loaded`` once a command.
     """
 
     def __init__(self, configuration):
-        self._configuration = configuration
-        self._parts = configuration.board.dacs(configuration.geometry.tile_rows) + 1
-        super().__init__({
-            "begin": In(1), "frames": Out(stream.Signature(frame_layout(self._parts))), "ended": In(1),
-            "loaded": Out(1), "trigger": In(1), "settled": Out(1)})
+        super().__init__(configuration, {"begin": In(1)})
 
     def elaborate(self, platform):
         m = Module()
         frame = self.frames.payload
         channel = Signal(range(DAC_CHANNELS))
-        m.d.comb += [frame.select.eq((1 << (self._parts - 1)) - 1),     # the supplies' DAC is left alone
-                     frame.address.eq(DacRegister.DAC0 + channel),
+        m.d.comb += [frame.select.eq(self._rows), frame.address.eq(DacRegister.DAC0 + channel),
                      frame.value.eq(MID_SCALE - self._configuration.amplitude)]
 
-        def offer_trigger():
-            m.d.comb += [self.frames.valid.eq(1), frame.address.eq(DacRegister.TRIGGER), frame.value.eq(TRIGGER_LDAC)]
-            with m.If(self.frames.ready):
-                m.next = "Wait for a command"
+        def after_trigger():
+            m.next = "Wait for a command"
 
         with m.FSM():
             with m.State("Wait for a command"), m.If(self.begin):
@@ -59,17 +53,8 @@ class AmplitudeLoader(wiring.Component):
                     m.d.sync += channel.eq(channel + 1)
                     with m.If(channel == DAC_CHANNELS - 1):
                         m.next = "Loaded"
-            with m.State("Loaded"):
-                m.d.comb += self.loaded.eq(1)
-                with m.If(self.trigger):
-                    m.next = "Apply"
-                    offer_trigger()
-            with m.State("Apply"):
-                offer_trigger()
-        m.submodules.update = update = UpdateTimer(self._configuration)
-        m.d.comb += [update.trigger.eq(self.trigger), update.sent.eq(self.frames.valid & self.frames.ready),
-                     update.applies.eq(frame.address == DacRegister.TRIGGER), update.ended.eq(self.ended),
-                     self.settled.eq(update.settled)]
+            self.apply_when_told(m, after_trigger)
+        self.time_update(m)
         return m
 
 

@@ -10,9 +10,9 @@ from rmdlora.golden.spec.registers import PULSES, Fault
 from .cells import Result, Target
 from .converter import CODE_BITS
 from .frames import DacRegister, frame_layout
-from .inputs import MID_SCALE, TRIGGER_LDAC
 from .job import Job, Pulse
 from .lines import ANALYSER, READ, RESET, SAFE, SET, CellPort
+from .loader import MID_SCALE, TRIGGER_LDAC
 
 __all__ = ["Programmer"]
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .frames import FRAME_BITS, DacRegister, frame_layout
-from .inputs import MID_SCALE, TRIGGER_LDAC
+from .loader import MID_SCALE, TRIGGER_LDAC
 
 __all__ = ["StartUp"]
 

@@ -7,9 +7,9 @@ with it. `switch` and `lines` hold for every group of switches by itself, `frame
 
 from amaranth.hdl import Assert, Cat, Cover, Mux, Signal
 from rmdlora.hdl.crossbar.frames import DacRegister
-from rmdlora.hdl.crossbar.inputs import MID_SCALE
 from rmdlora.hdl.crossbar.job import Job
 from rmdlora.hdl.crossbar.lines import READ, SAFE
+from rmdlora.hdl.crossbar.loader import MID_SCALE
 from rmdlora.hdl.pins import CHAINS, SWITCHES
 
 from .prove import driven, follows, known, part, state
