@@ -95,19 +95,22 @@ def draw_confusions(panels, title):
 
 
 def draw_adapters(network):
-    """Histograms of the codes of the adapters of a `HybridNetwork`, all layers together."""
-    figure = Figure(figsize=(6.4, 2.3))
+    """Histograms of the codes of the adapters of a `HybridNetwork`, all layers together; words are logarithmic."""
+    figure = Figure(figsize=(6.4, 2.5))
     for index, (matrix, letter) in enumerate((("a", "A"), ("b", "B"))):
         axes = figure.add_subplot(1, 2, index + 1)
-        for slot in ("unlearn", "continual"):
-            codes = [getattr(layer, matrix)[layer.slots[slot]] if matrix == "a" else
-                     getattr(layer, matrix)[:, layer.slots[slot]]
-                     for layer in network.layers.values() if slot in layer.slots]
-            axes.hist(np.concatenate([part.ravel() for part in codes]), 40, color=STAGES[slot], alpha=0.65,
-                      label=f"{slot}, {sum(part.size for part in codes):,} words")
+        codes = {slot: np.concatenate([(layer.a[layer.slots[slot]] if matrix == "a" else
+                                        layer.b[:, layer.slots[slot]]).ravel()
+                                       for layer in network.layers.values() if slot in layer.slots])
+                 for slot in ("unlearn", "continual")}
+        reach = max(np.abs(part).max() for part in codes.values()) + 1
+        for slot, part in codes.items():
+            axes.hist(part, 41, range=(-reach, reach), log=True, color=STAGES[slot], alpha=0.65,
+                      label=f"{slot}, {part.size:,} words")
         axes.set_title(f"codes of {letter}")
         axes.set_xlabel("code")
-        axes.legend(frameon=False, fontsize=7.5)
+        axes.legend(frameon=False, fontsize=7.5, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.22),
+                    columnspacing=1.0)
     figure.axes[0].set_ylabel("words")
     figure.tight_layout(pad=0.6)
     return as_svg(figure, "adapter weights")

@@ -198,6 +198,9 @@ class HardwareTraining:
     `step` is one mini-batch. Gradients are coded so that the largest of a layer fills its codes, whatever its size:
     what one update moves the weights by then follows their direction, as with Adam, and the chip needs no division.
     The shifts of a layer are set by the first gradients it meets, and stay, but for the halving of the rates.
+
+    What differs where a layer is called several times in a mini-batch, `scale` and `teach`, is overridden there
+    (`golden.speaker.unrolled`).
     """
 
     def __init__(self, network, backend, unit, slots, trained, rates):
@@ -217,26 +220,46 @@ class HardwareTraining:
     def learn(self, layer, x, gradient, wanted):
         """Backwards through a layer: ``gradient`` (n, d) real -> (n, k) real; its adapter learns."""
         dx = gradient @ layer.weights if wanted else None
-        active, trainable = layer.active(self.slots), layer.active(self.trained)
-        if not active.any():
+        if not layer.active(self.slots).any():
             return dx
-        most = float(np.abs(gradient).max())
-        self.largest[layer.name] = max(most, self.largest.get(layer.name, 0.0))
-        end = (1 << self.network.configuration.formats.gradient - 1) - 1
-        scale = G_ROOM * max(most, G_FLOOR * self.largest[layer.name]) / end or 1.0
+        scale = self.scale(layer.name, gradient)
         if layer.name not in self.shifts:
             self.shifts[layer.name] = self.choose(layer, x * layer.x_scale, gradient, scale)
-        shifts = self.shifts[layer.name]
-        halved = sum(self.steps >= step for step in self.rates.halve)
-        shifts = dataclasses.replace(shifts, lra=min(LEARNING_SHIFT_LIMIT, shifts.lra + halved),
-                                     lrb=min(LEARNING_SHIFT_LIMIT, shifts.lrb + halved))
+        shifts, end = self.present_shifts(layer.name), self.end
         g = np.clip(np.rint(gradient / scale), -end - 1, end).astype(np.int64)
-        share, a, b = self.unit.step(layer, x, g, shifts, active, trainable)
-        self.network.layers[layer.name] = dataclasses.replace(self.network.layers[layer.name], a=a, b=b)
+        share = self.teach(layer, x, g, shifts)
         if wanted:
             worth = scale * layer.y_scale / layer.x_scale
             dx = dx + worth * 2.0 ** (shifts.q + shifts.dx - shifts.p - shifts.u) * share
         return dx
+
+    @property
+    def end(self):
+        """The largest code of a gradient."""
+        return (1 << self.network.configuration.formats.gradient - 1) - 1
+
+    def scale(self, name, gradient):
+        """Worth of a code of the ``gradient`` of layer ``name``."""
+        most = float(np.abs(gradient).max())
+        self.largest[name] = max(most, self.largest.get(name, 0.0))
+        return G_ROOM * max(most, G_FLOOR * self.largest[name]) / self.end or 1.0
+
+    def teach(self, layer, x, g, shifts):
+        """The unit's backward and update of a layer, by codes; gives its share of `dx`, in codes."""
+        share, a, b = self.unit.step(layer, x, g, shifts, *self.masks(layer))
+        self.network.layers[layer.name] = dataclasses.replace(self.network.layers[layer.name], a=a, b=b)
+        return share
+
+    def present_shifts(self, name):
+        """Shifts of a layer, learning rates halved as often as they are by now."""
+        shifts = self.shifts[name]
+        halved = sum(self.steps >= step for step in self.rates.halve)
+        return dataclasses.replace(shifts, lra=min(LEARNING_SHIFT_LIMIT, shifts.lra + halved),
+                                   lrb=min(LEARNING_SHIFT_LIMIT, shifts.lrb + halved))
+
+    def masks(self, layer):
+        """``(active, trainable)`` of a layer."""
+        return layer.active(self.slots), layer.active(self.trained)
 
     def choose(self, layer, x, gradient, scale):
         """The `Shifts` of a layer from the first real inputs (n, k) and gradients (n, d) it meets; ``scale``: worth of

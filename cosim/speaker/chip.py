@@ -5,11 +5,10 @@ window's two layers, and the readout, go through the pins with both adapters sum
 the oracle's.
 """
 
-import dataclasses
-
 from rmdlora.golden.speaker.recipe import STAGES, calibration_clips
 
 from ..chip import Chip
+from .stages import move_adapters
 
 __all__ = ["hear_on_chip"]
 
@@ -22,12 +21,8 @@ def hear_on_chip(run, counts, progress):
     line = progress.add_task("generate and build the Verilog", total=2 + len(counts))
     chip = Chip(run.machine.configuration, PINNED)
     progress.update(line, advance=1, description="program cells at the pins")
-    network = chip.program(run.network, calibration_clips(run.data, 0))
+    network = move_adapters(run.networks["continual"], chip.program(run.network, calibration_clips(run.data, 0)))
     progress.update(line, advance=1, description="whole utterances through the pins")
-    for name, trained in run.networks["continual"].layers.items():
-        layer = network.layers[name]
-        network.layers[name] = dataclasses.replace(
-            trained, conductances=layer.conductances, gain=layer.gain, offset=layer.offset, w_shift=layer.w_shift)
     chip.load(network)
     slots, _ = STAGES["continual"]
     chip.logits["continual"] = chip.count("utterances", chip.infer, network, counts, slots,

@@ -1,10 +1,10 @@
-"""The speaker task of one seed on the modelled array, and the published network on it."""
+"""The speaker task of one seed on the modelled array; what other cells do to it; and the published network on it."""
 
 import dataclasses
 
 import numpy as np
 import torch
-from rmdlora.golden.hybrid import OracleLayers, map_network
+from rmdlora.golden.hybrid import HybridNetwork, OracleLayers, map_network
 from rmdlora.golden.speaker.recipe import (
     CALIBRATION,
     FORGET,
@@ -16,77 +16,115 @@ from rmdlora.golden.speaker.recipe import (
     prepare_clips,
     train_adapter,
 )
+from rmdlora.golden.spec.presets import Preset
 from rmdlora.golden.training import OracleUnit, one_thread
 
 from ..board import Board
 from ..hybrid import ArrayRead, Machine
 
-__all__ = ["Agreement", "Run", "judge", "measure_published", "run_seed"]
+__all__ = ["SIGMAS_US", "Agreement", "Run", "judge", "land", "measure_published", "move_adapters", "run_seed",
+           "wanted_share"]
 
-SIGMAS_US = (0, 1, 2, 5, 10)        # programming spreads of the published networks' noise test
+SIGMAS_US = (0, 1, 2, 5, 10)        # programming spreads
 
 
 @dataclasses.dataclass
 class Run:
-    """What one seed gave: ``named`` {stage: (n,)} speakers that the integer network named on the test clips, and
-    ``floats`` the float network after learning; ``speaker`` (n,): who it was; ``networks`` {stage: `HybridNetwork`};
-    ``pulses`` {stage: programming cycles}; ``network``, the float one that was programmed; ``machine`` and ``data``."""
+    """What one seed gave, by stage: float64 ``outputs`` (n, outputs) of the integer network on the test clips, and
+    those of its float ``twins``; ``spikes`` float64 (n, hidden), what the readout was given; ``networks``
+    (`HybridNetwork`); ``pulses`` (programming cycles). ``floats`` (n, outputs): of the float ``network`` that was
+    programmed."""
 
     data: object
     machine: Machine
     network: object
-    named: dict = dataclasses.field(default_factory=dict)
-    floats: object = None
+    outputs: dict = dataclasses.field(default_factory=dict)
+    twins: dict = dataclasses.field(default_factory=dict)
+    spikes: dict = dataclasses.field(default_factory=dict)
     networks: dict = dataclasses.field(default_factory=dict)
     pulses: dict = dataclasses.field(default_factory=dict)
+    floats: object = None
 
     @property
     def speaker(self):
         """Of the test clips, int64 (n,)."""
         return self.data.test[1]
 
+    def keep(self, stage, network):
+        """Run the test clips through ``network`` as it stands after ``stage``, and keep what it says."""
+        slots, outputs = STAGES[stage]
+        given, runs = network.run(self.data.test[0], self.machine.test, slots)
+        self.outputs[stage] = given[:, :outputs]
+        self.twins[stage] = network.run_float(self.data.test[0], slots)[:, :outputs]
+        self.spikes[stage] = runs[-1].x * runs[-1].layer.x_scale
+        self.networks[stage] = HybridNetwork(network.glue, dict(network.layers), network.configuration)
+        self.pulses[stage] = self.machine.pulses - sum(self.pulses.values())
+
 
 @one_thread()
-def run_seed(configuration, recipe, seed, clips, hardware=True, report=None, network=None):
+def run_seed(configuration, recipe, seed, clips, hardware=True, report=None, network=None, preset=None):
     """The `Run` of one seed: weights learned in float and programmed once; adapters trained in the integers by the
-    hardware's own update, or by Adam. ``network``: of the same seed, where it has learned already. ``report(what)`` is
-    called at each step."""
+    hardware's own update, or by Adam.
+
+    ``network``: of the same seed, where it has learned already; ``preset``: of the cells, where it is not the
+    configuration's. ``report(what)`` is called at each step.
+    """
     def note(what):
         return (lambda: report(what)) if report else None
 
     data = prepare_clips(clips, seed)
     network = network or learn_weights(data, recipe, seed, note("learn"))
-    run = Run(data, Machine(configuration), network)
+    run = Run(data, Machine(configuration, preset), network)
     hybrid = run.machine.program(network, calibration_clips(data, seed))
     unit = OracleUnit(configuration, seed) if hardware else None
     with torch.no_grad():
-        run.floats = network(data.test[0])[:, :LEARNED].argmax(dim=1)
-    before = 0
-    for stage, (slots, outputs) in STAGES.items():
+        run.floats = network(data.test[0])[:, :LEARNED]
+    for stage in STAGES:
         if stage != "learn":
             hybrid = train_adapter(hybrid, network, data, recipe, stage, run.machine.train, unit, seed, note(stage))
-        run.networks[stage] = hybrid
-        output, _ = hybrid.run(data.test[0], run.machine.test, slots)
-        run.named[stage] = output[:, :outputs].argmax(dim=1)
-        run.pulses[stage], before = run.machine.pulses - before, run.machine.pulses
+        run.keep(stage, hybrid)
     return run
 
 
-def judge(run):
-    """Figures of a `Run`: shares of test clips whose speaker was named right."""
-    def share(named, people):
-        chosen = torch.isin(run.speaker, torch.tensor(sorted(people)))
-        return float((named == run.speaker)[chosen].double().mean())
+def judge(outputs, speaker):
+    """Figures of a `Run`'s ``outputs`` {stage: (n, outputs)}: shares of clips whose ``speaker`` (n,) was named right.
+    """
+    def share(stage, people):
+        chosen = torch.isin(speaker, torch.tensor(sorted(people)))
+        return float((outputs[stage].argmax(dim=1) == speaker)[chosen].double().mean())
 
     learned, kept = set(range(LEARNED)), set(range(LEARNED)) - {FORGET}
-    return {"learned": share(run.named["learn"], learned), "learned_float": share(run.floats, learned),
-            "retained_before": share(run.named["learn"], kept),
-            "forgotten_after_unlearning": share(run.named["unlearn"], {FORGET}),
-            "retained_after_unlearning": share(run.named["unlearn"], kept),
-            "forgotten_after_continual": share(run.named["continual"], {FORGET}),
-            "retained_after_continual": share(run.named["continual"], kept),
-            "new": share(run.named["continual"], {NEW}),
-            "rm_writes": float(run.pulses["unlearn"] + run.pulses["continual"])}
+    return {"learned": share("learn", learned), "retained_before": share("learn", kept),
+            "forgotten_after_unlearning": share("unlearn", {FORGET}),
+            "retained_after_unlearning": share("unlearn", kept),
+            "forgotten_after_continual": share("continual", {FORGET}),
+            "retained_after_continual": share("continual", kept),
+            "new": share("continual", {NEW})}
+
+
+def wanted_share(outputs, speaker):
+    """Share named right of the clips of everybody who is to be known at the end; ``outputs`` (n, outputs)."""
+    return float((outputs.argmax(dim=1) == speaker)[speaker != FORGET].double().mean())
+
+
+def move_adapters(trained, programmed):
+    """The adapters of ``trained`` on the cells of ``programmed`` (`HybridNetwork` of the same weights and scales)."""
+    layers = {name: dataclasses.replace(layer, **{key: getattr(programmed.layers[name], key) for key in (
+        "conductances", "gain", "offset", "w_shift")}) for name, layer in trained.layers.items()}
+    return HybridNetwork(trained.glue, layers, trained.configuration)
+
+
+@one_thread()
+def land(run, configuration, sigma_us, seed):
+    """``{stage: outputs}`` on the test clips, were the cells of a `Run` programmed again, each at its target give or
+    take ``sigma_us``: its adapters, which learned on the other cells, stay as they are."""
+    machine = Machine(configuration, Preset(program_us=float(sigma_us), cycles=1))
+    programmed = machine.program(run.network, calibration_clips(run.data, seed))
+    given = {}
+    for stage, (slots, outputs) in STAGES.items():
+        output, _ = move_adapters(run.networks[stage], programmed).run(run.data.test[0], machine.test, slots)
+        given[stage] = output[:, :outputs]
+    return given
 
 
 @dataclasses.dataclass(frozen=True)
