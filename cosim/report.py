@@ -40,13 +40,15 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of the page: ``text`` in sentences, then tables and pictures."""
+    """A part of the page: ``text`` in sentences, then pictures and tables, these ``beside`` each other where they are
+    narrow."""
 
     title: str
     text: str
     tables: tuple = ()
     pictures: tuple = ()
     diagram: bool = False
+    beside: bool = False
 
 
 def add_arguments(command):
@@ -79,12 +81,11 @@ def show_diagram(configuration, figures, given):
 
 def show_configuration(configuration, figures, given):
     """Every key of the configuration."""
-    rows = [(f"[{section.name}] {field.name}", getattr(part, field.name))
-            for section in dataclasses.fields(configuration)
-            if dataclasses.is_dataclass(part := getattr(configuration, section.name))
-            for field in dataclasses.fields(part)]
+    parts = {section.name: getattr(configuration, section.name) for section in dataclasses.fields(configuration)}
+    tables = tuple(Table((f"[{name}]", ""), list(dataclasses.asdict(part).items()))
+                   for name, part in parts.items() if dataclasses.is_dataclass(part))
     return Section("Configuration", f"All keys of configuration {configuration.name}, those not in its file included.",
-                   (Table(("key", "value"), rows),))
+                   tables, beside=True)
 
 
 def show_registers(configuration, figures, given):
@@ -121,14 +122,20 @@ def show_cycles(configuration, figures, given):
 
 def show_resources(configuration, figures, given):
     """What is known of the hardware's cost."""
-    from rmdlora.gen.synthesis import resource_table
+    from rmdlora.gen.synthesis import design_points, resource_table
 
-    costs = resource_table()
-    text = ("LoRA unit and buffer on the xc7z045, before placement, by Yosys; worst path through logic alone. Points "
-            "that have not been synthesised on this machine are left out: make cost runs them all.")
-    rows = [(cost["configuration"], cost["multipliers"], cost["dsp"], cost["bram36"] + cost["bram18"] / 2,
-             f"{cost['lut']:,} ({100 * cost['share']['lut']:.1f} %)", f"{cost['ff']:,}", f"{cost['worst_path_ps']:,}")
-            for cost in costs]
+    points = [configuration, *(point for point in design_points() if point.name != configuration.name)]
+    costs = sorted(resource_table(points), key=lambda cost: cost["multipliers"])
+    text = ("LoRA unit and buffer on the xc7z045, before placement, by Yosys, with their share of the device; worst "
+            "path through logic alone. What has not been synthesised on this machine is left out: rmdlora cost "
+            f"--config {configuration.name}, and make cost for all of these.")
+    rows = []
+    for cost in costs:
+        used = {"dsp": cost["dsp"], "bram36": cost["bram36"] + cost["bram18"] / 2, "lut": cost["lut"], "ff": cost["ff"]}
+        rows.append((cost["configuration"], cost["multipliers"],
+                     *(f"{count:,} ({100 * cost['share'][name]:.1f} %)" for name, count in used.items()),
+                     f"{cost['worst_path_ps']:,}"))
+        figures[f"worst_path_ps_{cost['configuration']}"] = cost["worst_path_ps"]
     columns = ("configuration", "multipliers", "DSP48E1", "BRAM36", "LUT", "FF", "worst path, ps")
     return Section("Resources", text, (Table(columns, rows),) if rows else ())
 

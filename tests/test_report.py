@@ -61,7 +61,8 @@ def test_the_command_writes_one_page_that_needs_nothing_else(tmp_path, capsys):
     page = (tmp_path / "r" / "report.html").read_text()
     for title in ("The system", "Configuration", "Registers", "Cycles", "Resources", "Schedule", "Cells", "Tests"):
         assert f"<h2>{title}</h2>" in page
-    assert "<svg" in page and "[sram] words" in page and "src=" not in page and "<link" not in page
+    assert "<svg" in page and "<th>[sram]</th>" in page and "<td>scrub_clocks</td>" in page
+    assert "src=" not in page and "<link" not in page
     figures = json.loads((tmp_path / "r" / "report.json").read_text())
     assert figures["tests_passed"] == 1 and figures["tests_skipped"] == 1
     assert figures["clocks_a_read"] == TINY.board.positions * TINY.board.conversion_ticks
