@@ -18,7 +18,16 @@ from rmdlora.golden import lora
 from rmdlora.golden.calibration import observe
 from rmdlora.golden.data import default_folder
 from rmdlora.golden.speaker.network import ADAPTED, DECAY, THRESHOLD, Recurrent, load_published
-from rmdlora.golden.speaker.recipe import FORGET, LEARNED, NEW, Recipe, learn_weights, prepare_clips, stage_batches
+from rmdlora.golden.speaker.recipe import (
+    FORGET,
+    JITTER,
+    LEARNED,
+    NEW,
+    Recipe,
+    learn_weights,
+    prepare_clips,
+    stage_batches,
+)
 from rmdlora.golden.speaker.spikes import (
     CHANNELS,
     RATE,
@@ -101,6 +110,16 @@ def test_enrolling_shows_the_new_and_every_retained_speaker_as_often_and_never_t
     assert len(labels) == Recipe().continual_steps
     for label in labels:
         assert torch.bincount(label, minlength=NEW + 1).tolist() == [4 * (person != FORGET) for person in range(6)]
+
+
+def test_a_batch_differs_from_its_clips_by_one_count_up_or_down_and_stays_within_the_counts():
+    data = prepare_clips(made_up_clips())
+    clips = data.train[0].flatten(1)
+    for counts, _ in stage_batches(data, dataclasses.replace(Recipe(), unlearn_steps=2), "unlearn", 3):
+        off = (counts.flatten(1)[:, None] - clips[None]).abs()                  # (batch, clips, counts)
+        nearest = off[torch.arange(len(off)), off.mean(dim=2).argmin(dim=1)]
+        assert nearest.max() == 1 and 0.1 < nearest.mean() < 2 * JITTER + 0.05
+        assert counts.min() >= 0 and counts.max() <= TOP
 
 
 def test_windows_add_to_the_states_as_if_their_vectors_had_come_in_one_backward():

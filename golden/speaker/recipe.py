@@ -6,9 +6,9 @@ updates, and its last state is its result, so no epoch, threshold or seed was ch
 
 The recipe is the authors' in outline: in unlearning every clip of the speaker to forget gets a label drawn anew among
 the others, each time it is seen; enrolling replays the training clips of the retained speakers beside the new one's.
-A mini-batch shows every speaker as often. The readout's sixth row is drawn once from the spread of the other five and
-programmed with them; it is never trained: enrolling steers the hidden spikes towards it. Both adapters, of rank 8 each,
-are summed.
+A mini-batch shows every speaker as often, and every clip with some counts one up or down, on which no voice hangs. The
+readout's sixth row is drawn once from the spread of the other five and programmed with them; it is never trained:
+enrolling steers the hidden spikes towards it. Both adapters, of rank 8 each, are summed.
 """
 
 import dataclasses
@@ -19,15 +19,16 @@ import torch
 from ..calibration import observe
 from ..training import OptimiserTraining, Rates, grow
 from .network import ADAPTED, HIDDEN, Recurrent
-from .spikes import split_clips
+from .spikes import TOP, split_clips
 from .unrolled import UnrolledTraining
 
-__all__ = ["CALIBRATION", "FORGET", "LEARNED", "NEW", "RANK", "STAGES", "Recipe", "SpeakerData", "calibration_clips",
-           "learn_weights", "prepare_clips", "stage_batches", "train_adapter"]
+__all__ = ["CALIBRATION", "FORGET", "JITTER", "LEARNED", "NEW", "RANK", "STAGES", "Recipe", "SpeakerData",
+           "calibration_clips", "learn_weights", "prepare_clips", "stage_batches", "train_adapter"]
 
 LEARNED, FORGET, NEW = 5, 1, 5      # speakers 0..4 are learned, 1 of them forgotten, 5 new
 RANK = 8
 CALIBRATION = 60                    # clips that scales and gains are set from
+JITTER = 0.15                       # share of the counts that go up by one in a mini-batch of these two, and down
 HALVINGS = 0.4, 0.6, 0.8            # of a training's updates after which its rates halve
 
 
@@ -90,6 +91,12 @@ def draw_balanced(part, people, steps, batch, draw):
         yield part[0][chosen], part[1][chosen]
 
 
+def jitter(counts, draw):
+    """``counts`` of which a share of `JITTER` is one more, and as many one less, within 0..`TOP`."""
+    drawn = torch.rand(counts.shape, generator=draw)
+    return (counts + (drawn < JITTER).float() - (drawn > 1 - JITTER).float()).clamp(0, TOP)
+
+
 def learn_weights(data, recipe, seed=0, report=None, hidden=HIDDEN):
     """A `Recurrent` of ``hidden`` neurons that has learned the first five speakers, in float by Adam; its sixth output
     waits."""
@@ -122,10 +129,12 @@ def stage_batches(data, recipe, stage, seed):
     draw = torch.Generator().manual_seed(seed + 1)
     if stage == "unlearn":
         for counts, speaker in draw_balanced(data.train, range(LEARNED), recipe.unlearn_steps, recipe.batch, draw):
-            yield counts, obfuscated(speaker, draw)
+            label = obfuscated(speaker, draw)
+            yield jitter(counts, draw), label
         return
     people = set(range(LEARNED + 1)) - {FORGET}
-    yield from draw_balanced(data.train, people, recipe.continual_steps, recipe.batch, draw)
+    for counts, speaker in draw_balanced(data.train, people, recipe.continual_steps, recipe.batch, draw):
+        yield jitter(counts, draw), speaker
 
 
 # stage: the adapters summed in it, and how many outputs there are

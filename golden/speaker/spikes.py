@@ -19,7 +19,7 @@ import numpy as np
 from ..data import default_folder
 from ..spec.refusal import RefusedValue
 
-__all__ = ["CHANNELS", "WINDOWS", "Clips", "Split", "encode_clip", "load_clips", "split_clips"]
+__all__ = ["CHANNELS", "TOP", "WINDOWS", "Clips", "Split", "encode_clip", "load_clips", "split_clips"]
 
 ARCHIVE = "fsdd_train.npz"
 SOURCE = "Free Spoken Digit Dataset (CC BY-SA 4.0), mel filter bank"
