@@ -24,8 +24,8 @@ def add_arguments(command):
     """Tell an argument parser what `rmdlora bench` takes."""
     command.add_argument("what", choices=sorted(BENCHES), help="what to measure")
     command.add_argument("--json", metavar="FILE", help="write the figures as one flat JSON object")
-    command.add_argument("--sweep", action="store_true", help="lora: rank 1 to 32 and other sizes as well")
-    command.add_argument("--plot", metavar="FILE", help="lora: draw the sweep's curve over rank (.svg or .png)")
+    command.add_argument("--sweep", action="store_true", help="lora: ranks 1 to 32 of every layer and other sizes, too")
+    command.add_argument("--plot", metavar="FILE", help="lora: draw the sweep's curves over rank (.svg or .png)")
 
 
 def percent(share):
@@ -39,21 +39,22 @@ def bench_lora(arguments, advance, console):
 
     shares = lora.measure_layers(advance=advance)
     figures = lora.summarise(shares)
-    sweep = lora.measure_sweep(advance=advance) if arguments.sweep or arguments.plot else []
+    wide = arguments.sweep or arguments.plot
+    sweep = lora.measure_ranks(advance=advance) + lora.measure_sweep(advance=advance) if wide else []
     for title, rows in (("Layers of the three tasks", shares), ("Sweep", sweep)):
         if rows:
-            table = Table(title=f"{title}: multiplier clocks used / offered", title_justify="left")
-            for column in ("configuration", "ports", "d x k", "rank", "n", "forward", "limit", "backward + update",
-                           "limit"):
-                table.add_column(column, justify="left" if column == "configuration" else "right")
+            table = Table(title=f"{title}: multiplier clocks used / offered, in %", title_justify="left",
+                          caption="train: backward and update; limit: the layout's", caption_justify="left")
+            for column in ("chip", "ports", "d x k", "rank", "n", "forward", "limit", "train", "limit"):
+                table.add_column(column, justify="left" if column == "chip" else "right", no_wrap=True)
             for row in rows:
-                table.add_row(row.configuration, row.ports, f"{row.outputs} x {row.inputs}", str(row.rank),
-                              str(row.vectors), percent(row.forward), percent(row.forward_limit), percent(row.train),
-                              percent(row.train_limit))
+                table.add_row(row.configuration.partition("_")[0], row.ports, f"{row.outputs} x {row.inputs}",
+                              str(row.rank), str(row.vectors), *(f"{100 * part:.2f}" for part in (
+                                  row.forward, row.forward_limit, row.train, row.train_limit)))
             console.print(table)
     if arguments.plot:
-        lora.plot_sweep(sweep, arguments.plot)
-        console.print(f"{arguments.plot}: the curve over rank")
+        lora.plot_ranks(sweep, arguments.plot)
+        console.print(f"{arguments.plot}: the curves over rank")
     for share in (*shares, *sweep):
         case = f"{share.configuration}_{share.ports}_{share.outputs}x{share.inputs}_r{share.rank}_n{share.vectors}"
         figures |= {f"{case}_{key}": value for key, value in share._asdict().items() if not isinstance(value, str)}

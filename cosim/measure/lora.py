@@ -10,10 +10,14 @@ import typing
 
 import numpy as np
 from rmdlora.golden.spec.configuration import load_configuration
+from rmdlora.golden.spec.geometry import ceil_div
 
 from ..native import NativeLane
 
-__all__ = ["TASK_LAYERS", "Share", "measure_layers", "measure_sweep", "plot_sweep", "summarise"]
+__all__ = ["TASK_LAYERS", "Share", "measure_layers", "measure_ranks", "measure_sweep", "plot_ranks", "summarise"]
+
+RANKS = range(1, 33)
+COLOURS = ("#1d4ed8", "#b45309", "#047857")
 
 # configuration: (d, k) of its task's adapted layers, their ranks, vectors of a batch
 TASK_LAYERS = {
@@ -91,27 +95,52 @@ def measure_layers(names=tuple(TASK_LAYERS), ports=("dual", "single"), advance=l
                 for rank in ranks:
                     advance(f"{name}, {kind} port: {outputs} x {inputs}, rank {rank}")
                     shares.append(measure_layer(driver, outputs, inputs, rank, vectors, np.random.default_rng(rank)))
+            driver.transport.close()
+    return shares
+
+
+def widened(base, layers, rank):
+    """The configuration ``base`` made for ``layers`` (d, k) of up to ``rank``, its buffer as large as the largest
+    needs."""
+    lanes, geometry = base.lora, base.geometry
+    words = max(lanes.groups(outputs) + lanes.groups(inputs) for outputs, inputs in layers) * lanes.rank_groups(rank)
+    return dataclasses.replace(
+        base, name=f"{base.name}_rank{rank}",
+        geometry=dataclasses.replace(
+            geometry, max_rank=rank, max_outputs=max(geometry.max_outputs, *(outputs for outputs, _ in layers)),
+            max_inputs=max(geometry.max_inputs, *(inputs for _, inputs in layers))),
+        sram=dataclasses.replace(base.sram, words=max(base.sram.words, 1 << (words - 1).bit_length())))
+
+
+def measure_cases(base, cases, advance):
+    """``[Share]`` of ``cases`` (d, k, rank, n) on the configuration ``base``, widened for them."""
+    configuration = widened(base, [case[:2] for case in cases], max(case[2] for case in cases))
+    advance(f"{configuration.name}: build")
+    driver, shares = open_chip(configuration), []
+    for outputs, inputs, rank, vectors in cases:
+        advance(f"{configuration.name}: {outputs} x {inputs}, rank {rank}, {vectors} vectors")
+        shares.append(measure_layer(driver, outputs, inputs, rank, vectors, np.random.default_rng(rank)))
+    driver.transport.close()
+    return shares
+
+
+def measure_ranks(names=tuple(TASK_LAYERS), advance=lambda text: None):
+    """``[Share]`` of every task's layers at ranks 1 to 32, on the multipliers of its named configuration."""
+    shares = []
+    for name in names:
+        layers, _, vectors = TASK_LAYERS[name]
+        cases = [(outputs, inputs, rank, vectors) for outputs, inputs in layers for rank in RANKS]
+        shares += measure_cases(load_configuration(name), cases, advance)
     return shares
 
 
 def measure_sweep(name="default", advance=lambda text: None):
-    """``[Share]`` of a sweep of rank 1..32 at 256 x 256, and of sizes and vectors at rank 8, on one configuration made
-    for rank 32.
+    """``[Share]`` of a sweep of ranks 1 to 32 at 256 x 256, and of sizes and vectors at rank 8, on one configuration.
     """
-    base = load_configuration(name)
-    configuration = dataclasses.replace(
-        base, name=f"{name}_rank32",
-        geometry=dataclasses.replace(base.geometry, max_inputs=1024, max_outputs=1024, max_rank=32))
-    advance(f"{name}: build for rank 32")
-    driver = open_chip(configuration)
-    cases = [(256, 256, rank, 16) for rank in range(1, 33)]
+    cases = [(256, 256, rank, 16) for rank in RANKS]
     cases += [(size, size, 8, 16) for size in (1, 4, 16, 31, 64, 200, 1024)]
     cases += [(256, 256, 8, vectors) for vectors in (1, 2, 4, 8, 32, 64)]
-    shares = []
-    for outputs, inputs, rank, vectors in cases:
-        advance(f"sweep: {outputs} x {inputs}, rank {rank}, {vectors} vectors")
-        shares.append(measure_layer(driver, outputs, inputs, rank, vectors, np.random.default_rng(rank)))
-    return shares
+    return measure_cases(load_configuration(name), cases, advance)
 
 
 def summarise(shares):
@@ -125,22 +154,33 @@ def summarise(shares):
     return figures
 
 
-def plot_sweep(shares, path):
-    """Draw the shares over rank (the 256 x 256 layer, 16 vectors) and their limits into an SVG or PNG file."""
+def plot_ranks(shares, path):
+    """Draw the shares over rank and their limits into an SVG or PNG file: a picture a configuration, its layers in
+    colours."""
     from matplotlib.figure import Figure
 
-    rows = sorted((share for share in shares if (share.outputs, share.inputs, share.vectors) == (256, 256, 16)),
-                  key=lambda share: share.rank)
-    ranks = [share.rank for share in rows]
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    for key, label, colour in (("forward", "forward", "#1d4ed8"), ("train", "backward + update", "#b45309")):
-        axes.plot(ranks, [100 * getattr(share, key) for share in rows], marker="o", markersize=3, color=colour,
-                  label=f"{label}, measured")
-        axes.plot(ranks, [100 * getattr(share, f"{key}_limit") for share in rows], linestyle=":", color=colour,
-                  label=f"{label}, limit of the layout")
-    axes.set(xlabel="rank", ylabel="multiplier clocks used / offered (%)", ylim=(0, 102), xlim=(1, 32),
-             title="Skinny products: 256 x 256 layer, 16 vectors, 4 lanes x 4 rows x 1 vector")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    curves = {}
+    for share in shares:
+        layers = curves.setdefault(share.configuration, {})
+        layers.setdefault((share.outputs, share.inputs, share.vectors), []).append(share)
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    grid = figure.subplots(2, ceil_div(len(curves), 2), squeeze=False, sharex=True, sharey=True)
+    for axes, (name, layers) in zip(grid.flat, curves.items(), strict=False):
+        complete = [rows for rows in layers.values() if {row.rank for row in rows} == set(RANKS)]
+        for rows, colour in zip(complete, COLOURS, strict=False):
+            rows = sorted(rows, key=lambda row: row.rank)
+            ranks, label = [row.rank for row in rows], f"{rows[0].outputs} x {rows[0].inputs}"
+            for key, marker, what in (("forward", "o", "forward"), ("train", "^", "backward + update")):
+                axes.plot(ranks, [100 * getattr(row, key) for row in rows], marker=marker, markersize=3, linewidth=1,
+                          color=colour, label=f"{label}, {what}")
+                axes.plot(ranks, [100 * getattr(row, f"{key}_limit") for row in rows], linestyle=":", linewidth=1,
+                          color=colour)
+        axes.set(title=f"{name.partition('_')[0]}, {complete[0][0].vectors} vectors", ylim=(0, 102),
+                 xlim=(1, max(RANKS)))
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize=7)
+    for axes in grid.flat[len(curves):]:
+        axes.set_axis_off()
+    figure.supxlabel("rank (dotted: the limit of the layout)")
+    figure.supylabel("multiplier clocks used / offered (%)")
     figure.savefig(path, metadata={"Date": None} if str(path).endswith("svg") else None)
