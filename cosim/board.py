@@ -26,8 +26,10 @@ from rmdlora.golden.spec.normal_table import TABLE
 from rmdlora.golden.spec.refusal import RefusedType, RefusedValue
 
 from .array import Array, combine_codes
+from .timers import Timer
 
-__all__ = ["Board", "Placement", "clear_violations", "conversions", "hold_ticks", "parameters", "sources", "violations"]
+__all__ = ["Board", "Placement", "clear_violations", "conversions", "hold_ticks", "parameters", "sources", "timers",
+           "violations"]
 
 FOLDER = pathlib.Path(__file__).parent
 PARTS = ("board_checks.sv", "sn74hc595.sv", "cd4051b.sv", "dac80508.sv", "ads8324.sv", "board.sv")
@@ -38,6 +40,15 @@ def sources():
     """``(verilog, native)``: lists of paths of the SystemVerilog files, in order, and of the C++ files and header."""
     return ([FOLDER / "parts" / name for name in PARTS],
             [FOLDER / "native" / name for name in ("array.h", "array.cpp")])
+
+
+def timers():
+    """The `timers.Timer` of module `board`: its clock, asked for by whatever a part does some time after an edge.
+
+    All else that a part asks of the clock, it asks at an edge of its pins.
+    """
+    due = ("wl_chain.through_at", "bl_chain.through_at", "sl_chain.through_at", "dac.due", "adc.due", "started_at")
+    return (Timer(("board.now",), (), (), tuple((f"board.{name}",) for name in due)),)
 
 
 def parameters(configuration, checks=True):

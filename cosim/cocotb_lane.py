@@ -6,6 +6,7 @@ Python's: the simulator's main program (`native/simulator.cpp`) drives it once a
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -18,7 +19,8 @@ import cocotb_tools.config
 from cocotb_tools import runner
 from rmdlora.gen.files import configuration_tables
 
-from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, describe_model, last_lines, run_step, runtime_objects
+from . import members
+from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, last_lines, run_step, runtime_objects
 
 __all__ = ["BenchFailure", "describe_configuration", "run_bench"]
 
@@ -36,9 +38,10 @@ def build_bench(design, waves=False):
     """Folder with the simulator of ``design`` (a `verilate.Design` with a port ``clk``), built unless the cache has it.
     """
     program = PROGRAM.read_text(encoding="utf-8")
-    recipe = pathlib.Path(__file__).read_text(encoding="utf-8")
+    recipe = [pathlib.Path(path).read_text(encoding="utf-8") for path in (__file__, members.__file__)]
     libraries = cocotb_tools.config.libs_dir
-    identity = ("cocotb", design, waves, program, recipe, str(libraries), BUILD_FLAGS, MAKE_FLAGS, sys.executable)
+    plain = dataclasses.replace(design, timers=())      # this lane simulates every clock by itself
+    identity = ("cocotb", plain, waves, program, recipe, str(libraries), BUILD_FLAGS, MAKE_FLAGS, sys.executable)
 
     def build(folder):
         names = design.write(folder)
@@ -50,7 +53,7 @@ def build_bench(design, waves=False):
         flags = ("--vpi", *BUILD_FLAGS, *(["--trace"] if waves else []))
         run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags, "-LDFLAGS",
                   f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator", *sources, *compiled], folder, log)
-        describe_model(folder, design.top, waves)
+        members.describe_model(folder, design.top, waves)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")
         run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk", *MAKE_FLAGS],

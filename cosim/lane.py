@@ -93,6 +93,15 @@ class StreamLane:
         return self.library.rmd_clocks(self.harness)
 
     @property
+    def passed_clocks(self):
+        """Clocks since reset that were not simulated one by one, for nothing but timers moved (`native/leap.h`)."""
+        return self.library.rmd_passed(self.harness)
+
+    def dwell(self):
+        """From now on simulate every clock by itself, for comparison."""
+        self.library.rmd_dwell(self.harness)
+
+    @property
     def running_clocks(self):
         """Clocks since reset in which ``running`` was high, counted at the pin."""
         return self.library.rmd_running_clocks(self.harness)
@@ -276,6 +285,7 @@ def declare(lib):
             ("rmd_queue", None, pointer, count, pointer, count, pointer, pointer),
             ("rmd_pending", count, pointer, count), ("rmd_moved", count, pointer, count),
             ("rmd_clocks", count, pointer), ("rmd_running_clocks", count, pointer),
+            ("rmd_passed", count, pointer), ("rmd_dwell", None, pointer),
             ("rmd_interval_count", count, pointer), ("rmd_intervals", ctypes.POINTER(count), pointer),
             ("rmd_withdraw", None, pointer), ("rmd_surplus", flag, pointer, count),
             ("rmd_transfer", count, pointer, flag, pointer, pointer, count, count, pointer),

@@ -14,11 +14,12 @@ import sys
 import tempfile
 import types
 
-from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, describe_model, model_ports, run_step, runtime_objects
+from . import members
+from .verilate import LINT_FLAGS, MAKE_FLAGS, cached_build, run_step, runtime_objects
 
 __all__ = ["NativeModel", "build_native"]
 
-HARNESS = pathlib.Path(__file__).parent / "native" / "harness.cpp"
+NATIVE = pathlib.Path(__file__).parent / "native"
 # several models share a process: none may hand its functions or its inline variables to another
 COMPILE_FLAGS = "-fPIC -std=gnu++17 -DVL_USER_FINISH -fno-gnu-unique -fno-semantic-interposition -I.."
 BUILD_FLAGS = ("-O3", "--no-timing", "--timescale", "1ns/1ns", *LINT_FLAGS, "-CFLAGS", COMPILE_FLAGS)
@@ -69,20 +70,22 @@ def standard_name(name):
 
 def build_native(design, waves):
     """Folder with the library `model.so` of ``design``."""
-    harness = HARNESS.read_text(encoding="utf-8")
-    recipe = pathlib.Path(__file__).read_text(encoding="utf-8")     # flags and wrapper are part of what is built
+    harness = {name: (NATIVE / name).read_text(encoding="utf-8") for name in ("harness.cpp", "leap.h")}
+    # flags, wrapper and description are part of what is built
+    recipe = [pathlib.Path(path).read_text(encoding="utf-8") for path in (__file__, members.__file__)]
     identity = ("native", design, waves, harness, recipe, BUILD_FLAGS, MAKE_FLAGS)
 
     def build(folder):
         names = design.write(folder)
-        (folder / "harness.cpp").write_text(harness, encoding="utf-8")
+        for name, text in harness.items():
+            (folder / name).write_text(text, encoding="utf-8")
         log = folder / "build.log"
         compiled = [f"../{name}" for name in (*(n for n in names if n.endswith((".cpp", ".cc"))),
                                               "harness.cpp", "wrapper.cpp")]
         flags = (*BUILD_FLAGS, *(["--trace"] if waves else []))
         run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags,
                   *(n for n in names if n.endswith((".v", ".sv"))), *compiled], folder, log)
-        describe_model(folder, design.top, waves)
+        members.describe_model(folder, design.top, waves, design.timers)
         write_glue(folder, design.top, waves)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")
@@ -97,7 +100,8 @@ def build_native(design, waves):
 def write_glue(folder, top, waves):
     """Write the C++ between the model Verilator wrote, PyVerilator and the harness, `wrapper.cpp`."""
     # named as PyVerilator 0.7.0 would, were its pattern of Verilator's ports that of Verilator 5
-    inputs, outputs = ([(name, bits) for direction, name, bits in model_ports(folder, top) if direction == wanted]
+    ports = members.model_ports(folder, top)
+    inputs, outputs = ([(name, bits) for direction, name, bits in ports if direction == wanted]
                        for wanted in ("in", "out"))
     code = pyverilator.verilatorcpp.template_cpp(top, inputs, outputs, [], json.dumps("null"))
     if not waves:       # PyVerilator's own trace functions would not link

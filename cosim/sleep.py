@@ -17,21 +17,25 @@ HEADER = re.compile(r"module \\?(\S+) ?\(([^)]*)\);\n")
 CONNECTION = re.compile(r"^\s*\.(\S+?) ?\((.*)\),?$", re.MULTILINE)
 
 
-def let_sleep(verilog, unit, quiet):
+def let_sleep(verilog, unit, quiet, restless=False):
     """``verilog`` (text as Amaranth writes it) in which the instance ``unit`` (``"top.name"``) may sleep.
 
-    ``quiet``: clocks without a sign after which it does. Returns the text as it was where it has no such instance.
+    ``quiet``: clocks without a sign after which it does. ``restless``: the unit never comes to rest, but nobody looks
+    at what it makes later than that after a sign among its inputs, so only these count. Returns the text as it was
+    where it has no such instance.
     """
     parent, _, name = unit.rpartition(".")
     modules = re.split(r"(?m)^(?=module )", verilog)
     instance = re.compile(rf"^  \\?{re.escape(unit)} +{re.escape(name)} \(\n(.*?)^  \);\n", re.MULTILINE | re.DOTALL)
+    own = next((text for text in modules if (header := HEADER.match(text)) and header[1] == unit), "")
     found = False
     for place, text in enumerate(modules):
         header = HEADER.match(text)
         if header is None:
             continue
         if header[1] == parent and (match := instance.search(text)) and ".clk(clk)" in match[1]:
-            nets = [net for port, net in CONNECTION.findall(match[1]) if port != "clk" and net.strip()]
+            nets = [net for port, net in CONNECTION.findall(match[1]) if port != "clk" and net.strip()
+                    and not (restless and re.search(rf"(?m)^  output (?:\[[^\]]*\] )?{re.escape(port)} ?;", own))]
             held = match[0].replace(".clk(clk)", f".clk(clk), .awake({name}_awake)")
             modules[place] = text[:match.start()] + watch(name, nets, quiet) + held + text[match.end():]
             found = True

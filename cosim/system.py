@@ -8,14 +8,22 @@ with the end of reset, and every pin is an output ``pin_*`` as well, for benches
 from rmdlora.gen.verilog import MODULE
 from rmdlora.hdl.pins import BoardPins
 
-from .board import parameters, sources
+from .board import parameters, sources, timers
 from .generated import interface, verilog_text
 from .sleep import let_sleep
+from .timers import find_timers
 from .verilate import Design
 
 __all__ = ["chip_design", "system_design"]
 
 SLEEPER = f"{MODULE}.lora"      # most of the chip, and it waits through most of a crossbar read
+# dividers: their answer is there, and used, in the 17th clock after the start (hdl/check.py), and they go on dividing
+DIVIDERS, ANSWER = (f"{MODULE}.check.row_tiles", f"{MODULE}.check.column_tiles"), 20
+# what counts while the chip waits
+TIMERS = tuple((f"{MODULE}.{module}", register) for module, register in (
+    *(("counters", name) for name in ("clocks", "forward", "backward", "update")), ("dispatcher", "$signal$16"),
+    ("crossbar.converter", "tick"), ("crossbar.converter", "elapsed"), ("crossbar.loader.update", "timer"),
+    ("crossbar.sequence", "timer"), ("crossbar.adc_switch", "timer")))
 
 
 def chip_design(configuration, verilog=None, sleep=True):
@@ -28,7 +36,8 @@ def chip_design(configuration, verilog=None, sleep=True):
     connections = [f".{port['name']}({port['name']})" for port in ports]
     connections += [f".{pin['name']}({zeros(pin) if pin['direction'] == 'in' else ''})" for pin in pins]
     text = module("alone", [declare(port) for port in ports], instance(MODULE, "chip", connections))
-    return Design("alone", ((f"{MODULE}.v", simulated_text(configuration, verilog, sleep)), ("alone.v", text)))
+    simulated = simulated_text(configuration, verilog, sleep)
+    return Design("alone", ((f"{MODULE}.v", simulated), ("alone.v", text)), (), chip_timers(simulated))
 
 
 def system_design(configuration, verilog=None, sleep=True, checks=True):
@@ -44,14 +53,24 @@ def system_design(configuration, verilog=None, sleep=True, checks=True):
     parts, native = sources()
     files = [(path.name, path.read_text(encoding="utf-8")) for path in parts]
     compiled = tuple((path.name, path.read_text(encoding="utf-8")) for path in native)
-    return Design("system", ((f"{MODULE}.v", simulated_text(configuration, verilog, sleep)), *files,
-                             ("system.sv", text)), compiled)
+    simulated = simulated_text(configuration, verilog, sleep)
+    return Design("system", ((f"{MODULE}.v", simulated), *files, ("system.sv", text)), compiled,
+                  (*chip_timers(simulated), *timers()))
 
 
 def simulated_text(configuration, verilog, sleep):
     """The chip's text as it is simulated."""
     text = verilog or verilog_text(configuration)
-    return let_sleep(text, SLEEPER, 4 * configuration.pipeline.turnaround) if sleep else text
+    if not sleep:
+        return text
+    for divider in DIVIDERS:
+        text = let_sleep(text, divider, ANSWER, restless=True)
+    return let_sleep(text, SLEEPER, 4 * configuration.pipeline.turnaround)
+
+
+def chip_timers(simulated):
+    """The timers of the chip in its text as it is simulated."""
+    return tuple(timer.within(MODULE, "chip") for timer in find_timers(simulated, TIMERS))
 
 
 def sort_ports(configuration):

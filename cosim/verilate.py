@@ -24,8 +24,8 @@ import time
 from rmdlora.golden.spec.cache import cache_folder
 from rmdlora.golden.spec.refusal import RefusedValue
 
-__all__ = ["BuildFailure", "Design", "cached_build", "describe_model", "model_ports", "require_tools", "run_step",
-           "runtime_objects", "tool_environment", "tool_versions"]
+__all__ = ["BuildFailure", "Design", "cached_build", "require_tools", "run_step", "runtime_objects", "tool_environment",
+           "tool_versions"]
 
 LOG = logging.getLogger("rmdlora.cosim")
 KEPT_DAYS = 30      # a build nobody used for so long is dropped when the next one is made
@@ -34,8 +34,6 @@ KEPT_DAYS = 30      # a build nobody used for so long is dropped when the next o
 LINT_FLAGS = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-CASEINCOMPLETE")
 # measured on the chip: a clock runs through all of the model once, so the smallest code is the fastest, -O3 the slowest
 MAKE_FLAGS = ("OPT_FAST=-Os", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2")
-# Verilator 5 writes VL_IN8(&clk,0,0)
-PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&?(\w+),(\d+),(\d+)(?:,\d+)?\);")
 # the least design there is: what is compiled for it besides is Verilator's runtime library
 LEAST = "module least(input clk, output reg q);\n  always @(posedge clk) q <= ~q;\nendmodule\n"
 
@@ -49,12 +47,14 @@ class Design:
     """What is simulated: text, not files.
 
     ``top`` is the module simulated; ``verilog`` and ``native`` are ``(file name, text)`` pairs of the Verilog sources
-    and of the C++ sources and headers compiled in with them (DPI).
+    and of the C++ sources and headers compiled in with them (DPI). ``timers``: the `timers.Timer` of all that counts in
+    it while it waits, their paths leading down from ``top``.
     """
 
     top: str
     verilog: tuple
     native: tuple = ()
+    timers: tuple = ()
 
     def write(self, folder):
         """Write every file into ``folder``; return the names Verilator takes as sources (headers left out)."""
@@ -183,45 +183,3 @@ def run_step(command, folder, log):
 def last_lines(log, count=25):
     """The last ``count`` lines of a log."""
     return "\n".join(pathlib.Path(log).read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
-
-
-def model_ports(folder, top):
-    """``(direction, C++ name, bits)`` of every port of the model Verilator wrote into ``obj`` under ``folder``."""
-    text = (folder / "obj" / f"V{top}.h").read_text(encoding="utf-8")
-    return [(direction.lower(), name, int(high) - int(low) + 1) for direction, name, high, low in PORT.findall(text)]
-
-
-def describe_model(folder, top, waves):
-    """Write ``model.h``, which tells the C++ around it of the model Verilator wrote into ``obj`` under ``folder``.
-
-    It has the type `Model`; `EACH_PORT(use)`, ``use(C++ name)`` of every port; `TRACED` where there are ``waves``;
-    `CLOCK_BEFORE` where there is a `clock_record`.
-    """
-    ports = " ".join(f"use({name})" for _, name, _ in model_ports(folder, top))
-    lines = [f'#include "V{top}.h"', f"using Model = V{top};", f"#define EACH_PORT(use) {ports}"]
-    if waves:
-        lines += ['#include "verilated_vcd_c.h"', "#define TRACED"]
-    if record := clock_record(folder / "obj", top):
-        lines += [f'#include "V{top}___024root.h"', f"#define CLOCK_BEFORE(model) (model)->rootp->{record}"]
-    (folder / "model.h").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def clock_record(obj, top):
-    """C++ name of the model's record of the clock's level at the last evaluation, or None.
-
-    Clearing it makes the next evaluation see a rising edge, so a clock in which nothing else changed needs no
-    evaluation of the falling one. None where anything but a rising edge uses that record, or the clock itself.
-    """
-    text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
-    text = re.sub(r"^#ifdef VL_DEBUG\n.*?^#endif", "", text, flags=re.MULTILINE | re.DOTALL)
-    clock = rf"(?:{top}__DOT__)?clk"        # a clock that Python sees is copied within the model
-    text = re.sub(rf"vlSelfRef\.{top}__DOT__clk = vlSelfRef\.clk;", "", text)
-    kept = rf"__Vtrigprevexpr___TOP__{clock}__\d+"
-    level, before = rf"\(IData\)\(vlSelfRef\.{clock}\)", rf"\(IData\)\(vlSelfRef\.({kept})\)"
-    rising = rf"{level}\s*&\s*\(~\s*{before}\)"
-    records = set(re.findall(rising, text))
-    rest = re.sub(rf"{rising}|{level}\s*!=\s*{before}|{kept}\s*= vlSelfRef\.{clock};", "", text)
-    if len(records) != 1 or re.search(rf"vlSelfRef\.{clock}\b", rest):
-        return None
-    [record] = records
-    return record if not re.search(rf"{record}\)", rest) else None

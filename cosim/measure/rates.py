@@ -35,8 +35,9 @@ def measure_rates(configuration, vectors=16, repeats=3):
 
     ``native_cycles_per_second``, ``cocotb_cycles_per_second``: of the system while it reads tiles, with checks;
     ``..._unchecked``: without; ``..._of_processor``: over the processor's time, which other work on the machine does
-    not lengthen. ``conversions``: made in each run. ``native_lora_cycles_per_second``: of the system while the LoRA
-    unit is busy in every clock.
+    not lengthen. ``conversions``: made in each run. ``native_dwelling_...``: where the native lane passes over no clock
+    (`lane.StreamLane.dwell`); ``native_passed``: the share of clocks it otherwise passes over.
+    ``native_lora_cycles_per_second``: of the system while the LoRA unit is busy in every clock.
     """
     rng = np.random.default_rng(SEED)
     outputs, inputs = configuration.tile_outputs, configuration.geometry.tile_rows
@@ -45,6 +46,8 @@ def measure_rates(configuration, vectors=16, repeats=3):
     expected = read_layer(map_weights(weights, configuration), x, outputs, configuration)
     adapter = rng.integers(-99, 99, (configuration.geometry.max_rank, inputs))
     native = {checks: NativeReads(configuration, weights, adapter, checks) for checks in CHECKED}
+    dwelling = NativeReads(configuration, weights, adapter, checks=True)
+    dwelling.lane.dwell()
     design = {checks: system_design(configuration, checks=checks) for checks in CHECKED}
     taken, made = {}, set()
     with tempfile.TemporaryDirectory(prefix="rmdlora-") as folder:
@@ -61,17 +64,23 @@ def measure_rates(configuration, vectors=16, repeats=3):
                 times = np.array([noted["seconds"], noted["processor_seconds"]])
                 taken.setdefault(f"cocotb_cycles_per_second{suffix}", []).append(noted["clocks"] / times)
                 made |= {converted, noted["conversions"]}
+            passed = native[True].passed / clocks
+            dwelt, seconds, y, converted = dwelling.forward(x, crossbar=True)
+            taken.setdefault("native_dwelling_cycles_per_second", []).append(dwelt / seconds)
+            made |= {converted}
+            if dwelt != clocks or not np.array_equal(y, expected):
+                raise LaneFailure("a lane that passes over clocks must count and read as one that does not")
             busy = np.tile(x, (clocks // 2000, 1))
             lora_clocks, seconds, _, _ = native[True].forward(busy)
             taken.setdefault("native_lora_cycles_per_second", []).append(lora_clocks / seconds)
-    for lane in native.values():
+    for lane in (*native.values(), dwelling):
         lane.check()
     if len(made) != 1:
         raise LaneFailure(f"both lanes must make the same conversions, not {sorted(made)}")
     rates = {f"{name}{suffix}": round(statistics.median(rate[index] for rate in both)) for name, both in taken.items()
              for index, suffix in enumerate(("", "_of_processor"))}
     return rates | {"conversions": made.pop(), "configuration": configuration.name,
-                    "multipliers": configuration.lora.multipliers,
+                    "multipliers": configuration.lora.multipliers, "native_passed": round(passed, 3),
                     "tile": f"{inputs}x{configuration.geometry.tile_columns}", "tile_reads": vectors,
                     "clocks": clocks, "repeats": repeats}
 
@@ -90,11 +99,16 @@ class NativeReads:
         self.driver.set_calibration(np.ones(outputs, np.int64), np.zeros(outputs, np.int64))
 
     def forward(self, x, crossbar=False):
-        """``(clocks, seconds, y, conversions)`` of one forward; seconds: by the clock, and of the processor."""
+        """``(clocks, seconds, y, conversions)`` of one forward; seconds: by the clock, and of the processor.
+
+        ``passed``: how many of the clocks were passed over.
+        """
         lane, before = self.lane, conversions(self.lane.library)
+        passed = lane.passed_clocks
         clocks, began = lane.cycles, np.array([time.perf_counter(), time.process_time()])
         y = self.driver.forward(self.layer, x, crossbar=crossbar)
         seconds = np.array([time.perf_counter(), time.process_time()]) - began
+        self.passed = lane.passed_clocks - passed
         return lane.cycles - clocks, seconds, y, conversions(lane.library) - before
 
     def check(self):

@@ -6,7 +6,7 @@
 // somebody expects. Both may stall at random, each from a seed of its own.
 //
 // "model.h", written beside this file for every build, names the model:  using Model = V<top>;  and, where the design
-// allows it, CLOCK_BEFORE(model): the model's record of the clock's last level.
+// allows it, CLOCK_BEFORE(model): the model's record of the clock's last level, and what leap.h needs.
 
 #include <cstdint>
 #include <cstring>
@@ -14,6 +14,9 @@
 #include <vector>
 
 #include "model.h"
+#ifdef HELD_MEMBERS
+#include "leap.h"
+#endif
 
 extern double main_time;    // $time, in ns; defined by PyVerilator's wrapper
 
@@ -82,6 +85,41 @@ struct Harness {
 #ifdef TRACED
     VerilatedVcdC* trace = nullptr;
 #endif
+    bool eventful = true;               // something was driven or moved at the ports in the last clock
+    uint64_t passed = 0;                // clocks passed over, since reset
+    bool leaping = true;
+#ifdef HELD_MEMBERS
+    Leap leap;
+    uint64_t looked = 0;                // `clocks` when it last had a look
+
+    explicit Harness(Model* design) : model(design), leap(design) {}
+#else
+    explicit Harness(Model* design) : model(design) {}
+#endif
+
+    // After a clock: passes over those that would be like it, at most `limit`; how many. A stall may come in any clock.
+    uint64_t pass([[maybe_unused]] uint64_t limit) {
+#ifdef HELD_MEMBERS
+        const bool in_turn = ++looked == clocks;
+        looked = clocks;
+        if (eventful || changed || !leaping || !in_turn) {
+            leap.disturb();
+            return 0;
+        }
+        const uint64_t count = leap.after_clock(limit);
+        if (!count) return 0;
+        looked = clocks += count;
+        passed += count;
+        main_time += static_cast<double>(count * TICK_NS);
+        if (running && *running) {
+            running_clocks += count;
+            intervals.back().last = clocks - 1;
+        }
+        return count;
+#else
+        return 0;
+#endif
+    }
 
     void put(uint8_t* port, uint8_t value) {
         if (*port != value) { *port = value; changed = true; }
@@ -143,6 +181,7 @@ struct Harness {
         model->eval();
         dump(0);
 #endif
+        eventful = changed;
         changed = false;
 
         // both sides of every handshake, before anything moves
@@ -151,6 +190,7 @@ struct Harness {
             if (*streams[i].valid && *streams[i].ready) moving |= uint64_t(1) << i;
         const bool address_moves = writing ? *bus.awvalid && *bus.awready : reading && *bus.arvalid && *bus.arready;
         const bool data_moves = writing && *bus.wvalid && *bus.wready;
+        eventful |= moving || address_moves || data_moves;
         const bool ended = writing ? *bus.bvalid && *bus.bready : reading && *bus.rvalid && *bus.rready;
         if (ended) note_response();
         if (running) note_running();
@@ -218,8 +258,7 @@ extern "C" {
 Harness* rmd_create(Model* model, uint8_t* clk, uint8_t* rst, uint8_t* running, const BusPort* bus,
                     const StreamPort* streams, uint64_t count) {
     main_time = 0;      // PyVerilator counts evaluations with it
-    Harness* harness = new Harness;
-    harness->model = model;
+    Harness* harness = new Harness(model);
     harness->clk = clk;
     harness->rst = rst;
     harness->running = running;
@@ -255,7 +294,7 @@ void rmd_reset(Harness* harness, uint64_t count) {
     while (count--) harness->clock();
     *harness->rst = 0;
     harness->changed = true;
-    harness->clocks = harness->running_clocks = 0;
+    harness->clocks = harness->running_clocks = harness->passed = 0;
     harness->ran = false;
     harness->intervals.clear();
 }
@@ -263,7 +302,13 @@ void rmd_reset(Harness* harness, uint64_t count) {
 void rmd_stall(Harness* harness, uint64_t stream, uint64_t threshold, uint64_t seed) {
     harness->streams[stream].stall.threshold = threshold;
     harness->streams[stream].stall.state = seed;
+    harness->leaping = true;
+    for (const Stream& other : harness->streams) harness->leaping &= !other.stall.threshold;
 }
+
+// From now on every clock is simulated by itself.
+void rmd_dwell(Harness* harness) { harness->leaping = false; }
+uint64_t rmd_passed(const Harness* harness) { return harness->passed; }
 
 // Queue `count` beats: to send from `beats` at a source, to receive into it at a sink. The memory stays the caller's
 // and must live until the beats have moved.
@@ -317,9 +362,11 @@ uint64_t rmd_transfer(Harness* harness, int write, const uint64_t* addresses, ui
 
 // Run until every queued beat has moved and `running` is low; true if that came within `limit` clocks.
 int rmd_run(Harness* harness, uint64_t limit) {
-    while (limit--) {
+    while (limit) {
         harness->clock();
         if (!harness->pending && !(harness->running && *harness->running)) return 1;
+        --limit;
+        limit -= harness->pass(limit);
     }
     return 0;
 }
@@ -327,14 +374,20 @@ int rmd_run(Harness* harness, uint64_t limit) {
 // Run until the one-bit port at `port` is high; true if that came within `limit` clocks.
 int rmd_run_until(Harness* harness, const uint8_t* port, uint64_t limit) {
     while (!*port) {
-        if (!limit--) return 0;
+        if (!limit) return 0;
         harness->clock();
+        --limit;
+        limit -= harness->pass(limit);
     }
     return 1;
 }
 
 void rmd_advance(Harness* harness, uint64_t count) {
-    while (count--) harness->clock();
+    while (count) {
+        harness->clock();
+        --count;
+        count -= harness->pass(count);
+    }
 }
 
 int rmd_trace([[maybe_unused]] Harness* harness, [[maybe_unused]] const char* file) {
