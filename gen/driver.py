@@ -242,7 +242,8 @@ class Driver:
         """Abandon everything in flight, in the chip and on the way to it and from it; what was raised before is over.
 
         Operations that run or wait end without a count, and operands and room for results that have not moved are taken
-        back. Memories, slots, generators, counters and what is in the array stay.
+        back. Memories, slots, generators, counters and what is in the array stay. The board starts up anew:
+        `wait_board` before the crossbar is used.
         """
         self.control(soft_reset=1)
         self.transport.withdraw()       # after it: a chip that is abandoned takes nothing and gives nothing more

@@ -2,6 +2,7 @@
 """
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from rmdlora.cosim.faults import KINDS, PartFault
 from rmdlora.cosim.native import NativeLane
 from rmdlora.cosim.programmer import map_codes
 from rmdlora.gen.driver import Driver, OperationFault
+from rmdlora.gen.programming import Programming
 from rmdlora.gen.selftest import find_suspects, verify_tile
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.program import Schedule
 from rmdlora.golden.spec.refusal import Refusal
-from rmdlora.golden.spec.registers import Fault, register
+from rmdlora.golden.spec.registers import Fault, Kind, register, window
 
 TINY = load_configuration("tiny")
 SHAPE = (TINY.geometry.tile_rows, TINY.geometry.tile_columns)
@@ -31,6 +33,12 @@ HIDDEN = {"dac dead": (1, "DAC 1"), "wl open": (2, "row 2: its WL or BL switch, 
 
 @pytest.fixture(scope="module")
 def lane():
+    return NativeLane(TINY, board=True)
+
+
+@pytest.fixture(scope="module")
+def lane_of_resets():
+    """One whose parts may complain."""
     return NativeLane(TINY, board=True)
 
 
@@ -66,6 +74,40 @@ def test_a_sound_board_reads_and_passes_its_self_test(lane):
     assert suspects(driver, board) == []
     assert board.array.pulses.sum() == 0 and driver.counters()["pulses"] == 0
     assert violations(lane.library) == (0, [])
+
+
+CUT_SHORT = "DCLOCK falls in a conversion|bits in a frame|SCLK fall to CS_n"    # what a part throws away
+
+
+@pytest.mark.parametrize("programs", [False, True], ids=["read", "programming"])
+@pytest.mark.parametrize("clocks", [60, 2_500, 4_321, 9_000, 20_000])
+def test_a_soft_reset_at_any_time_leaves_a_board_that_starts_up_and_reads_right(lane_of_resets, clocks, programs):
+    lane = lane_of_resets
+    driver, board = power_up(lane)
+    driver.wait_board()
+    wanted = board.read(board.place(32, 16), np.full((2, 32), 100))
+    layer = driver.load_adapter(np.zeros((1, 32), np.int64), np.zeros((16, 1), np.int64))
+    if programs:        # cells that are as the map wants them: verified one after the other
+        programming = Programming(driver, None)
+        words, _ = programming.pack(map_codes(board.array.conductances[0], TINY), 20, False)
+        lane.write_many(window("cells").address + 4 * np.arange(words.size), words.ravel())
+        programming.describe()
+        driver.start({"kind": Kind.PROGRAM, "tile": 0}, 1)
+    else:
+        run = driver.run(layer, None, crossbar=True)
+        run.forward(np.full((2, 32), 100), None)
+        lane.send("x", np.concatenate(run.operands["x"]))
+        driver.start(run.operations[0], 1)
+    lane.advance(clocks)
+    assert register("STATUS").unpack(lane.read(register("STATUS").address))["busy"]
+    driver.soft_reset()
+    with pytest.raises(OperationFault, match="board"):      # it starts up anew
+        read(driver, lane)
+    driver.soft_reset()
+    driver.wait_board()
+    assert np.array_equal(read(driver, lane), wanted)
+    assert all(re.search(CUT_SHORT, said) for said in violations(lane.library)[1])
+    assert driver.counters()["pulses"] == board.array.pulses.sum() == 0
 
 
 @pytest.mark.parametrize("kind", NOTICED, ids=lambda kind: kind.name)
