@@ -14,6 +14,7 @@ MEMBER = re.compile(r"^ +(?:VL_(?:IN|OUT)(?:8|16|64|W)?\((?P<port>\w+),(?P<high>
                     r"|VlUnpacked<.*, (?P<count>\d+)> (?P<array>\w+);)$", re.MULTILINE)
 MEMORY = 64     # words from which an array is a memory of the chip
 
+
 def model_ports(folder, top):
     """``(direction, C++ name, bits)`` of every port of the model Verilator wrote into ``obj`` under ``folder``."""
     text = (folder / "obj" / f"V{top}.h").read_text(encoding="utf-8")
@@ -35,8 +36,11 @@ def describe_model(folder, top, waves, timers=()):
         lines += ['#include "verilated_vcd_c.h"', "#define TRACED"]
     if record := clock_record(folder / "obj", top):
         lines += [f"#define CLOCK_BEFORE(model) (model)->rootp->{record}"]
-    if timers and not waves:
-        lines += state_members((folder / "obj" / f"{root}.h").read_text(encoding="utf-8"), root, top, timers)
+    header, *others = (path.read_text(encoding="utf-8") for path in sorted((folder / "obj").glob(f"V{top}_*.h"),
+                                                                           key=lambda path: path.stem != root))
+    # a module that was not put into its parent has a class, and a header, of its own: what is there would go unseen
+    if timers and not waves and not any(map(MEMBER.search, others)):
+        lines += state_members(header, root, top, timers)
     (folder / "model.h").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -98,7 +98,7 @@ def path(module, name):
 
 def aliases(modules, module, name):
     """``(names, arrivals)``: paths of the signal in ``module`` and, where it is a port, of what it is connected to
-    above; and the ``(module, port)`` pairs that get it from there."""
+    above; and the ``(module, name)`` pairs under which it arrives there, and at whatever is connected to it."""
     names, arrivals = [path(module, name)], []
     while (above := module.rpartition(".")[0]) in modules:
         nets = {net for kind, connections in INSTANCE.findall(modules[above]) if kind.removeprefix("\\") == module
@@ -109,6 +109,7 @@ def aliases(modules, module, name):
             return (), []       # several of a kind: which of them is meant, names do not tell
         [name] = nets
         names.append(path(above, name))
+        arrivals.append((above, name))
         arrivals += [(kind.removeprefix("\\"), port) for kind, connections in INSTANCE.findall(modules[above])
                      for port, net in CONNECTION.findall(connections)
                      if net == name and kind.removeprefix("\\") != module]
@@ -116,8 +117,19 @@ def aliases(modules, module, name):
     return tuple(names), arrivals
 
 
-def only_moves(text, port):
-    """Whether a module compares nothing with its ``port``: all it does is to take its value, or half of it."""
-    name = re.escape(port) + " " * (port[0] == "\\")
-    taken = re.compile(rf"(?:assign )?{NAME} ?<?= {name} ?(?:\[(?:31:0|63:32)\])?;")
-    return all(taken.fullmatch(line) for line in lines_with(text, name))
+def only_moves(text, name):
+    """Whether a module compares nothing with what arrives as ``name``: all it does is to take its value, or half of it,
+    or to connect it."""
+    pattern = re.escape(name) + " " * (name[0] == "\\")
+    taken = re.compile(rf"(?:assign )?({NAME}) ?<?= {pattern} ?(?P<half>\[(?:31:0|63:32)\])?;")
+    for line in lines_with(text, pattern):
+        if line.startswith("."):
+            continue
+        if not (move := taken.fullmatch(line)):
+            return False
+        # another name for the whole must not be asked either
+        if line.startswith("assign") and not move["half"]:
+            other = re.escape(move[1].strip()) + " " * (move[1][0] == "\\")
+            if lines_with(text, other) != [line]:
+                return False
+    return True

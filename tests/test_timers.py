@@ -70,7 +70,9 @@ def test_a_timer_is_read_with_all_it_is_compared_with_and_all_its_names():
 @pytest.mark.parametrize(("line", "other"), [
     ("assign q = ! count;", "assign q = count[3];"), ("assign q = ! count;", "assign q = count & limit;"),
     ("assign \\$1  = count + 1'h1;", "assign \\$1  = count + 2'h2;"), ("kept <= value;", "kept <= value + kept;"),
-    ("kept <= value;", "if (value == 8'h11) kept <= 8'h00;")])
+    ("kept <= value;", "if (value == 8'h11) kept <= 8'h00;"),
+    ("  \\top.user  user", "  assign early = \\t$1  == 8'h11;\n  \\top.user  user"),
+    ("  \\top.user  user", "  assign same = \\t$1 ;\n  assign early = same == 8'h11;\n  \\top.user  user")])
 def test_a_register_used_in_any_other_way_is_no_timer(line, other):
     assert line in TOP and find_timers(TOP.replace(line, other), WANTED) == ()
 
