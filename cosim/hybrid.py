@@ -71,11 +71,14 @@ class Machine:
     def __init__(self, configuration, preset=None):
         self.configuration = configuration
         self.board = Board(configuration, preset=preset)
-        quiet = dataclasses.replace(self.board.array.preset, read=0, floor=0)
-        self.quiet = Board(configuration, preset=quiet)
-        self.quiet.array.conductances = self.board.array.conductances
-        self.test, self.train = (OracleLayers(configuration, ArrayRead(board)) for board in (self.board, self.quiet))
+        self.test, self.train = OracleLayers(configuration, ArrayRead(self.board)), self.reader(read=0, floor=0)
         self.pulses = 0
+
+    def reader(self, **numbers):
+        """`OracleLayers` that read the same cells, as they are at any time, under other ``numbers`` of the preset."""
+        board = Board(self.configuration, preset=dataclasses.replace(self.board.array.preset, **numbers))
+        board.array.conductances = self.board.array.conductances
+        return OracleLayers(self.configuration, ArrayRead(board))
 
     def program(self, model, inputs):
         """The `HybridNetwork` of ``model``'s weights, programmed and calibrated on training ``inputs``."""

@@ -24,7 +24,7 @@ import torch
 
 from .spec.refusal import RefusedValue
 
-__all__ = ["Pictures", "Split", "augment", "load_pictures", "shrink", "split_pictures"]
+__all__ = ["Pictures", "Split", "augment", "fold_pictures", "load_pictures", "shrink", "split_pictures"]
 
 ARCHIVE = "olivetti_0_19.npz"
 DOWNLOAD_TIMEOUT_S = 10
@@ -149,6 +149,23 @@ def split_pictures(pictures, share=0.7, seed=0):
         train.append(order[:cut])
         test.append(order[cut:])
     return Split(np.sort(np.concatenate(train)), np.sort(np.concatenate(test)))
+
+
+def fold_pictures(pictures, folds, seed=0):
+    """``folds`` of `Split`, in which every picture is in ``test`` once.
+
+    A person's pictures, in an order drawn by ``seed``, are cut into that many parts, as even as can be; like
+    `split_pictures`, this comes before any augmentation. Refused where a person has fewer pictures than folds.
+    """
+    draw = np.random.default_rng(seed)
+    parts = []                                                                          # (people, folds) of indices
+    for identity in np.unique(pictures.identity):
+        own = np.flatnonzero(pictures.identity == identity)
+        if len(own) < folds:
+            raise RefusedValue(f"identities must each have at least {folds} pictures for {folds} folds, not {len(own)}")
+        parts.append(np.array_split(draw.permutation(own), folds))
+    tests = [np.sort(np.concatenate(each)) for each in zip(*parts, strict=True)]
+    return [Split(np.setdiff1d(np.arange(len(pictures.identity)), test), test) for test in tests]
 
 
 def augment(images, copies, generator, degrees=30.0, zoom=(0.8, 1.2), shift=0.1, flip=True):

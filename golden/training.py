@@ -37,7 +37,6 @@ __all__ = ["HardwareTraining", "OptimiserTraining", "OracleUnit", "Rates", "grow
 A_ROOM = 4.0        # between the first A, drawn within +- 1 / sqrt(k), and the end of its codes
 P_ROOM = 4.0        # between the first p and the end of its codes
 G_ROOM = 2.0        # likewise of g
-G_FLOOR = 1 / 64    # of the largest gradient met so far: below it, gradients are taken for what they are
 B_REACH = 4.0       # real value at the end of b's codes
 B_USUAL = 0.1       # root mean square of b once it has learned, to judge how fast a will then learn
 
@@ -48,13 +47,15 @@ class Rates:
 
     ``a``, ``b``: real root mean square of what one update moves a weight by (of ``a``, once b is as large as usual),
     taken at the nearest power of two; ``momentum``: the shift of the contract's section 4 (0: none), whose states then
-    add up to 2**momentum as much; ``halve``: numbers of updates after which both rates halve.
+    add up to 2**momentum as much; ``halve``: numbers of updates after which both rates halve; ``floor``: share of the
+    largest gradient met so far below which gradients are taken for what they are, so that updates shrink with them.
     """
 
     a: float
     b: float
     momentum: int = 0
     halve: tuple = ()
+    floor: float = 1 / 64
 
 
 @contextlib.contextmanager
@@ -242,7 +243,7 @@ class HardwareTraining:
         """Worth of a code of the ``gradient`` of layer ``name``."""
         most = float(np.abs(gradient).max())
         self.largest[name] = max(most, self.largest.get(name, 0.0))
-        return G_ROOM * max(most, G_FLOOR * self.largest[name]) / self.end or 1.0
+        return G_ROOM * max(most, self.rates.floor * self.largest[name]) / self.end or 1.0
 
     def teach(self, layer, x, g, shifts):
         """The unit's backward and update of a layer, by codes; gives its share of `dx`, in codes."""

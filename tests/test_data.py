@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from rmdlora.golden.data import ARCHIVE, augment, load_pictures, shrink, split_pictures
+from rmdlora.golden.data import ARCHIVE, augment, fold_pictures, load_pictures, shrink, split_pictures
 from rmdlora.golden.spec.refusal import RefusedValue
 
 
@@ -66,6 +66,20 @@ def test_no_test_picture_is_in_training_and_every_person_is_in_both(tmp_path):
         assert np.bincount(pictures.identity[split.test]).tolist() == [3] * 5
     again = split_pictures(pictures, seed=4)
     assert (again.train == split.train).all() and (split_pictures(pictures, seed=0).train != split.train).any()
+
+
+def test_every_picture_is_tested_in_one_fold_and_trained_on_in_all_others(tmp_path):
+    write_archive(tmp_path, each=11)
+    pictures = load_pictures(6, folder=tmp_path, download=no_network)
+    folds = fold_pictures(pictures, 5, seed=3)
+    assert sorted(np.concatenate([fold.test for fold in folds]).tolist()) == list(range(66))
+    for fold in folds:
+        assert sorted([*fold.train, *fold.test]) == list(range(66))
+        assert set(np.bincount(pictures.identity[fold.test], minlength=6).tolist()) <= {2, 3}
+    same, other = (fold_pictures(pictures, 5, seed=seed) for seed in (3, 4))
+    assert np.array_equal(folds[0].test, same[0].test) and not np.array_equal(folds[0].test, other[0].test)
+    with pytest.raises(RefusedValue, match="identities must each have at least 12 pictures for 12 folds, not 11"):
+        fold_pictures(pictures, 12)
 
 
 def test_augmentation_is_seeded_and_keeps_each_copy_beside_its_picture():

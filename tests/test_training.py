@@ -121,6 +121,14 @@ def alike(one, other):
     return float((one * other).sum() / (np.linalg.norm(one) * np.linalg.norm(other)))
 
 
+@pytest.mark.parametrize("floor, shrunk", [(1.0, 1.0), (1 / 4, 1 / 4), (1 / 64, 1 / 16)])
+def test_smaller_gradients_fill_their_codes_again_only_down_to_the_floor(programmed, floor, shrunk):
+    rates = Rates(0.002, 0.002, floor=floor)
+    training = HardwareTraining(programmed[0], BACKEND, OracleUnit(FACE, None), ("only",), ("only",), rates)
+    first = training.scale("out", np.array([[-4.0, 1.0]]))
+    assert training.scale("out", np.array([[0.25, 0.0]])) == first * shrunk
+
+
 def test_the_hardwares_update_follows_the_gradient_of_the_float_twin(programmed):
     network, images, identity, seen = programmed
     network = grow(network, "only", 6, seen, seed=3)

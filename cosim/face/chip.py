@@ -15,15 +15,16 @@ PINNED = "out"
 
 
 def run_on_chip(configuration, recipe, seed, mixer, data, images, progress):
-    """Program, unlearn, learn anew and read faces on the chip: the `Chip`. The first ``images`` test pictures go
-    through the pins, half of them after each stage. ``progress``: a rich Progress."""
+    """Program, unlearn, learn anew and read faces on the chip: the `Chip`. ``images`` test pictures go through
+    the pins, the first half of them after unlearning, the last of all after learning anew (a few may do so twice).
+    ``progress``: a rich Progress."""
     line = progress.add_task("generate and build the Verilog", total=3)
     chip = Chip(configuration, PINNED, seed)
     progress.update(line, advance=1, description="program cells at the pins")
     network = chip.program(mixer, calibration_images(data, seed))
     progress.update(line, advance=1)
-    places = np.arange(min(images, len(data.test[1])))
-    for stage, words, chosen in (("unlearn", "unlearn", places[::2]), ("continual", "learn anew", places[1::2])):
+    places, half = np.arange(len(data.test[1])), images // 2
+    for stage, words, chosen in (("unlearn", "unlearn", places[:half]), ("continual", "learn anew", places[-half:])):
         line = progress.add_task(f"{words}, every update the chip's", total=getattr(recipe, f"{stage}_steps"))
         network = chip.networks[stage] = add_adapter(network, mixer, data, stage, seed)
         chip.count(stage, chip.train, network, functools.partial(

@@ -43,20 +43,21 @@ def draw_confusion(runs):
 
 
 def draw_features(run):
-    """t-SNE of what the network says of the test pictures (logits and last features), before and after."""
+    """t-SNE of what the network makes of the pictures, at each stage: test pictures filled, those trained on hollow."""
     from sklearn.manifold import TSNE  # slow to import
 
     figure = Figure(figsize=(7.4, 2.6))
-    identity = run.identity.numpy()
+    identity = torch.cat([run.identity, run.data.seen[1]]).numpy()
+    tested = np.arange(len(identity)) < len(run.identity)
     for index, stage in enumerate(STAGES):
-        said = torch.softmax(run.logits[stage], dim=1).numpy()
-        points = np.concatenate([run.features[stage] / run.features[stage].std(), 3 * said], axis=1)
-        flat = TSNE(perplexity=min(5, len(points) / 3.1), init="pca", random_state=0).fit_transform(points)
+        flat = TSNE(perplexity=min(10, len(identity) / 3.1), init="pca", random_state=0).fit_transform(
+            run.features[stage])
         axes = figure.add_subplot(1, 3, index + 1)
         for person in range(PEOPLE):
-            mark = "x" if person == FORGET else "^" if person == NEW else "o"
-            axes.plot(*flat[identity == person].T, mark, ms=5.5, color=PERSONS[person],
-                      label=name_person(person).replace("\n", ": "))
+            mark = "s" if person == FORGET else "^" if person == NEW else "o"
+            for chosen, fill in ((tested, PERSONS[person]), (~tested, "none")):
+                axes.plot(*flat[chosen & (identity == person)].T, mark, ms=4.5, mec=PERSONS[person], mfc=fill, mew=0.8,
+                          label=name_person(person).replace("\n", ": ") if fill != "none" else None)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(WORDS[stage])
@@ -65,20 +66,27 @@ def draw_features(run):
     return as_svg(figure, "t-SNE before and after")
 
 
-def draw_noise(sweep):
-    """Accuracy over the persons wanted at the end against the programming noise: ``sweep`` {sigma in uS: (hybrid,
-    reprogrammed)}, shares, each a list over the seeds."""
-    figure = Figure(figsize=(5.0, 2.6))
-    axes = figure.add_subplot()
-    sigmas = sorted(sweep)
-    for index, (label, colour) in enumerate((("hybrid", AFTER), ("full reprogramming", QUIET))):
-        values = [np.array(sweep[sigma][index]) * 100 for sigma in sigmas]
-        axes.errorbar(sigmas, [value.mean() for value in values], [value.std() for value in values], marker="o", ms=4,
-                      capsize=2, color=colour, label=label)
-    axes.set_ylim(0, 103)
-    axes.set_xlabel("standard deviation of a programmed cell, µS")
-    axes.set_ylabel("retained and new, %")
-    axes.grid(color=GRID)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+def draw_noise(programming, reading):
+    """Accuracy over the persons known at the end against the noise of ``programming`` {sigma in uS: (hybrid,
+    reprogrammed)} and of ``reading`` {share of the conductance: the same}; shares, each a list over the seeds. What was
+    not swept has no panel."""
+    panels = [(sweep, scale, label) for sweep, scale, label in (
+        (programming, 1, "standard deviation of a programmed cell, µS"),
+        (reading, 100, "standard deviation of a cell in a read, % of it")) if sweep]
+    figure = Figure(figsize=(3.7 * len(panels), 2.6))
+    for index, (sweep, scale, label) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), index + 1)
+        sigmas = sorted(sweep)
+        for kind, name, colour in ((0, "hybrid", AFTER), (1, "full reprogramming", QUIET)):
+            values = [100 * np.array(sweep[sigma][kind]) for sigma in sigmas]
+            axes.errorbar([scale * sigma for sigma in sigmas], [value.mean() for value in values],
+                          [value.std() for value in values], marker="o", ms=4, capsize=2, color=colour, label=name)
+        axes.set_ylim(0, 103)
+        axes.set_xlabel(label)
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        if not index:
+            axes.set_ylabel("retained and new, %")
+            axes.legend(frameon=False, fontsize=8, loc="lower left")
+    figure.tight_layout(pad=0.6)
     return as_svg(figure, "accuracy against noise")

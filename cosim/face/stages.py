@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 from rmdlora.golden.face.recipe import (
     FORGET,
@@ -19,16 +20,22 @@ from rmdlora.golden.training import OracleUnit
 
 from ..hybrid import Machine
 
-__all__ = ["STAGES", "Run", "judge", "run_hybrid", "run_reprogrammed", "wanted_share"]
+__all__ = ["STAGES", "Run", "judge", "run_hybrid", "run_reprogrammed", "share",
+           "share_read"]
 
 STAGES = {"learn": (), "unlearn": ("unlearn",), "continual": ("unlearn", "continual")}     # and the adapters summed
+KNOWN = set(range(LEARNED + 1)) - {FORGET}                                                      # at the end
 
 
 @dataclasses.dataclass
 class Run:
-    """What one seed gave, by stage: float64 ``logits`` (n, 6) on the test pictures of ``identity`` (n,), and those of
-    the float ``twins``; ``features`` (n, 20), what the last layer was given; ``networks`` (`HybridNetwork`), ``mixers``
-    (the float network whose weights were programmed), ``pulses`` (programming cycles of all cells)."""
+    """What one fold of one seed gave, by stage.
+
+    float64 ``logits`` (n, 6) on the test pictures of ``identity`` (n,), and those of the float ``twins``; ``features``
+    (m, 26) of the test pictures, then of those trained on, no variants: what the last layer was given, and three times
+    the probabilities it gave; ``networks`` (`HybridNetwork`), ``mixers`` (the float network whose weights were
+    programmed), ``pulses`` (programming cycles of all cells).
+    """
 
     data: object
     machine: Machine
@@ -47,10 +54,12 @@ class Run:
     def judge(self, stage, network, slots):
         """Run the test pictures through ``network`` as it stands, and keep what it says."""
         frozen = HybridNetwork(network.glue, dict(network.layers), network.configuration)
-        images = self.data.test[0]
+        (images, identity), seen = self.data.test, self.data.seen[0]
         self.networks[stage], self.twins[stage] = frozen, frozen.run_float(images, slots)
-        self.logits[stage], runs = frozen.run(images, self.machine.test, slots)
-        self.features[stage] = runs[-1].x * runs[-1].layer.x_scale
+        logits, runs = frozen.run(torch.cat([images, seen]), self.machine.test, slots)
+        self.logits[stage] = logits[:len(identity)]
+        given = runs[-1].x * runs[-1].layer.x_scale
+        self.features[stage] = np.concatenate([given / given.std(), 3 * torch.softmax(logits, dim=1).numpy()], axis=1)
 
 
 def run_hybrid(configuration, recipe, seed, mixer=None, data=None, preset=None, hardware=True, report=None):
@@ -88,23 +97,35 @@ def run_reprogrammed(configuration, recipe, seed, mixer, data, preset=None, repo
     return run
 
 
-def judge(logits, identity):
-    """Figures of a `Run`'s ``logits`` {stage: (n, 6)}: shares of test pictures of ``identity`` (n,) named right."""
-    def share(stage, people):
-        chosen = torch.isin(identity, torch.tensor(sorted(people)))
-        return float((logits[stage].argmax(dim=1) == identity)[chosen].double().mean())
-
+def judge(runs, said="logits"):
+    """Figures of some `Run`: shares of all their test pictures named right. ``said``: "logits", or those of "twins"."""
     learned, kept = set(range(LEARNED)), set(range(LEARNED)) - {FORGET}
-    return {"learned": share("learn", learned),
-            "retained_before": share("learn", kept),
-            "forgotten_after_unlearning": share("unlearn", {FORGET}),
-            "retained_after_unlearning": share("unlearn", kept),
-            "forgotten_after_continual": share("continual", {FORGET}),
-            "retained_after_continual": share("continual", kept),
-            "new": share("continual", {NEW})}
+    return {"learned": share(runs, "learn", learned, said),
+            "retained_before": share(runs, "learn", kept, said),
+            "forgotten_after_unlearning": share(runs, "unlearn", {FORGET}, said),
+            "retained_after_unlearning": share(runs, "unlearn", kept, said),
+            "forgotten_after_continual": share(runs, "continual", {FORGET}, said),
+            "retained_after_continual": share(runs, "continual", kept, said),
+            "new": share(runs, "continual", {NEW}, said),
+            "wanted_after_continual": share(runs, "continual", KNOWN, said)}
 
 
-def wanted_share(logits, identity):
-    """Share named right of the test pictures of everybody who is to be known at the end."""
-    wanted = identity != FORGET
-    return float((logits.argmax(dim=1) == identity)[wanted].double().mean())
+def share(runs, stage, people, said="logits"):
+    """Share named right of the test pictures of ``people``, over ``runs``."""
+    right = [(getattr(run, said)[stage].argmax(dim=1) == run.identity)[shown(run.identity, people)] for run in runs]
+    return float(torch.cat(right).double().mean())
+
+
+def shown(identity, people):
+    """Mask (n,) of the pictures that show one of ``people``."""
+    return torch.isin(identity, torch.tensor(sorted(people)))
+
+
+def share_read(runs, slots, read):
+    """As `share`, of everybody to be known at the end, were every cell read with a standard deviation of ``read``
+    (0..1) of its conductance: the cells and adapters of the end as they are."""
+    right = []
+    for run in runs:
+        logits, _ = run.networks["continual"].run(run.data.test[0], run.machine.reader(read=round(read * 65536)), slots)
+        right.append((logits.argmax(dim=1) == run.identity)[shown(run.identity, KNOWN)])
+    return float(torch.cat(right).double().mean())

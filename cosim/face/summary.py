@@ -9,16 +9,18 @@ from ..drawing import draw_adapters, draw_costs, look
 from ..ledger import COSTS, Workload, count_hybrid, count_reprogrammed, event_grid, ratio_grid
 from ..outcome import Grid, Outcome, Section, over_seeds, percent, target
 from .pictures import draw_accuracy, draw_confusion, draw_features, draw_noise
-from .stages import STAGES, judge, wanted_share
+from .stages import STAGES, judge
 
 __all__ = ["gather"]
 
 PEOPLE = LEARNED + 1
 RULE = (
-    "Selection rule: 7 of a person's 10 pictures, drawn by the seed, are for training and the others for test, before "
-    "any variant is made. Every length, rate and bound of the recipe was set once on persons 6 to 17 of the collection "
-    "(see --people), whom the task never sees; each training runs its fixed number of updates and its last state is "
-    "taken. So no epoch, threshold or seed was chosen on a test picture.")
+    "Selection rule: every person's 10 pictures are cut into 5 folds, drawn by the seed, before any variant is made. "
+    "The whole task is run once for each fold and trained on the other four (the published 80 : 20), so every picture "
+    "is a test picture once a seed, of networks that saw neither it nor a variant of it. Every length, rate and bound "
+    "of the recipe was set on persons 6 to 19 of the collection, whom the task never sees (see cosim/face/choose.py); "
+    "each training runs its fixed number of updates and its last state is taken. So no epoch, threshold or seed was "
+    "chosen on a test picture.")
 RETAINED_WITHIN = 0.03
 NAMES = {"learned": "learned, five people", "retained_before": "of these, those to retain",
          "forgotten_after_unlearning": "forgotten, unlearned", "retained_after_unlearning": "retained, unlearned",
@@ -32,8 +34,11 @@ TRAINED = (
     "Codes of both adapters at the end. The first one, r = 6, was frozen when the second, r = 8, was trained beside "
     "it; the network is the sum of both, so what the first took away stays away.")
 SWEPT_WORDS = (
-    "Every cell lands at its target plus a normal error of this size. The hybrid's adapters learn on the cells as they "
-    "landed; full reprogramming learns first and meets a new error after each programming.")
+    "Programming: every cell lands at its target plus a normal error of this size, without verifying. The hybrid's "
+    "adapters learn on the cells as they landed; full reprogramming learns first and meets a new error after each "
+    "programming. Whiskers: standard deviation over the seeds, where there is more than one.",
+    "Reading: the networks of the end as they are, each cell read with a normal error of this share of its "
+    "conductance, drawn anew for every read; neither way learned at it.")
 COSTED = (
     "Counted for the recipe as it ran: pulses by the device model's write-verify; words, products and cycles as the "
     "gateware makes them. Board parts and the projection to 180 nm stand in columns of their own and are never added. "
@@ -44,26 +49,27 @@ COSTED = (
     "the published ratios leave it out. Sums of layers before the first adapter do not change and could be kept.")
 
 
-def gather(kinds, sweep, recipe, options, chip=None):
-    """The `Outcome` of the runs {kind: one a seed}, of the sweep over noise {sigma: (hybrid, reprogrammed)}, and of the
-    `Chip` where there was one."""
-    hybrid, pictures = kinds["hybrid"], kinds["hybrid"][0].data.pictures
-    shares = {kind: over_seeds([judge(run.logits, run.identity) for run in runs]) for kind, runs in kinds.items()}
-    shares["float"] = over_seeds([judge(run.twins, run.identity) for run in hybrid])
-    for kind, runs in kinds.items():
-        shares[kind] |= over_seeds([{"wanted_after_continual": wanted_share(run.logits["continual"], run.identity)}
-                                    for run in runs])
+def gather(kinds, sweep, reading, recipe, options, chip=None):
+    """The `Outcome` of the runs {kind: a list of its folds for each seed}, of the sweeps over the noise of programming
+    and ``reading`` {sigma: (hybrid, reprogrammed), a share for each seed}, and of the `Chip` where there was one."""
+    hybrid, pictures = kinds["hybrid"], kinds["hybrid"][0][0].data.pictures
+    kinds = {kind: seeds for kind, seeds in kinds.items() if seeds}
+    shares = {kind: over_seeds([judge(runs) for runs in seeds]) for kind, seeds in kinds.items()}
+    shares["float"] = over_seeds([judge(runs, "twins") for runs in hybrid])
     figures = dict(shares["hybrid"])
     figures |= {f"{kind}_{name}": value for kind, given in shares.items() if kind != "hybrid"
                 for name, value in given.items()}
-    writes = [run.pulses["unlearn"] + run.pulses["continual"] for run in hybrid]
+    writes = [sum(run.pulses["unlearn"] + run.pulses["continual"] for run in runs) for runs in hybrid]
     figures |= {"rm_writes": sum(writes) / len(writes), "rm_writes_seeds": writes,
                 "rm_writes_counted_by": "the array model, all cells, unlearning and learning anew",
-                "seeds": len(hybrid), "device": options.device, "data_source": pictures.source,
-                "data_kind": pictures.kind, "selection_rule": RULE}
-    for sigma, found in sweep.items():
-        for kind, each in zip(("hybrid", "reprogrammed"), found, strict=True):
-            figures |= {f"noise_{sigma:g}us_{kind}": sum(each) / len(each), f"noise_{sigma:g}us_{kind}_seeds": each}
+                "seeds": len(hybrid), "folds": len(hybrid[0]),
+                "test_pictures": sum(len(run.identity) for run in hybrid[0]), "device": options.device,
+                "data_source": pictures.source, "data_kind": pictures.kind, "selection_rule": RULE}
+    for name, swept in (("noise_{:g}us", sweep), ("read_noise_{:g}", reading)):
+        for sigma, found in swept.items():
+            for kind, each in zip(("hybrid", "reprogrammed"), found, strict=True):
+                figures |= {f"{name.format(sigma)}_{kind}": sum(each) / len(each),
+                            f"{name.format(sigma)}_{kind}_seeds": each}
     costs = count_costs(kinds, recipe)
     figures |= {f"cost_{stage}_{kind}_{name}": value for (stage, kind), given in costs.items()
                 for name, value in given.items()}
@@ -77,22 +83,22 @@ def gather(kinds, sweep, recipe, options, chip=None):
     headlines = (*((NAMES[name], percent(figures[name])) for name in (
         "learned", "forgotten_after_continual", "retained_after_continual", "new")),
         ("programming pulses in unlearning and learning anew", f"{figures['rm_writes']:g}"))
-    lead = (f"{pictures.source}. Array: preset {options.device}, {len(hybrid)} seed{'s' if len(hybrid) > 1 else ''}. "
+    lead = (f"{pictures.source}. Array: preset {options.device}, {len(hybrid)} seed{'s' if len(hybrid) > 1 else ''} "
+            f"of {len(hybrid[0])} fold{'s' if len(hybrid[0]) > 1 else ''}. "
             "Weights are programmed once; all that follows happens in adapters.")
     return Outcome("Faces: learn, forget, learn anew", lead, figures, (grid, cost_grid(costs)), tuple(lines), headlines,
-                   draw_sections(kinds, sweep, costs, grid, lines), troubles)
+                   draw_sections(kinds, sweep, reading, costs, grid, lines), troubles)
 
 
-def draw_sections(kinds, sweep, costs, grid, lines):
+def draw_sections(kinds, sweep, reading, costs, grid, lines):
     """The parts of the page."""
-    hybrid = kinds["hybrid"]
+    hybrid = [run for runs in kinds["hybrid"] for run in runs]
     with look():
         sections = [
             Section("What became of whom", (COMPARED,), (grid, *identity_grids(hybrid)),
                     ((draw_accuracy(hybrid),), (draw_confusion(hybrid),), (draw_features(hybrid[0]),))),
             Section("What was learned", (TRAINED,), (), ((draw_adapters(hybrid[0].networks["continual"]),),))]
-        if sweep:
-            sections.append(Section("Noise", (SWEPT_WORDS,), (), ((draw_noise(sweep),),)))
+        sections.append(Section("Noise", SWEPT_WORDS, (), ((draw_noise(sweep, reading),),)))
         bars = [(f"{stage}: {what}", costs[stage, "hybrid"][name], costs[stage, "reprogrammed"][name])
                 for stage in ("unlearn", "continual")
                 for what, name in (("parameters trained", "trainable"), ("programming pulses", "rm_pulses"),
@@ -104,16 +110,21 @@ def draw_sections(kinds, sweep, costs, grid, lines):
 
 def share_grid(figures, shares):
     """The table of accuracies."""
-    columns = [shares[kind] for kind in ("hybrid", "float", "optimiser", "reprogrammed")]
-    rows = [[NAMES[name], target(name, figures, RETAINED_WITHIN),
-             *(percent(given[name]) if name in given else "" for given in columns)] for name in NAMES]
-    return Grid(f"share of test pictures named right, mean of {figures['seeds']} seeds", (
-        "", "target", "hybrid,\nchip's update", "its float\ntwin", "hybrid,\nAdam", "reprogram-\nming"), rows)
+    columns = {kind: words for kind, words in (
+        ("hybrid", "hybrid,\nchip's update"), ("float", "its float\ntwin"),
+        ("reprogrammed", "reprogram-\nming"), ("optimiser", "hybrid, Adam")) if kind in shares}
+    for kind in columns:
+        if len(shares[kind]["learned_seeds"]) < figures["seeds"]:
+            columns[kind] += f"\n({len(shares[kind]['learned_seeds'])} of the seeds)"
+    rows = [[NAMES[name], target(name, figures, RETAINED_WITHIN), *(percent(shares[kind][name]) for kind in columns)]
+            for name in NAMES]
+    return Grid(f"share of test pictures named right, mean of {figures['seeds']} seeds of {figures['test_pictures']} "
+                "pictures", ("", "target", *columns.values()), rows)
 
 
 def count_costs(kinds, recipe):
     """``{(stage, kind): counts}`` of both ways."""
-    hybrid, other = kinds["hybrid"], kinds["reprogrammed"]
+    hybrid, other = ([run for runs in kinds[kind] for run in runs] for kind in ("hybrid", "reprogrammed"))
     configuration, mixer, costs = hybrid[0].machine.configuration, hybrid[0].mixers["learn"], {}
     workload = Workload(mixer.shapes, mixer.vectors, ADAPTED, RANKS)
     for stage in ("unlearn", "continual"):
