@@ -47,14 +47,16 @@ class Rates:
 
     ``a``, ``b``: real root mean square of what one update moves a weight by (of ``a``, once b is as large as usual),
     taken at the nearest power of two; ``momentum``: the shift of the contract's section 4 (0: none), whose states then
-    add up to 2**momentum as much; ``halve``: numbers of updates after which both rates halve; ``floor``: share of the
-    largest gradient met so far below which gradients are taken for what they are, so that updates shrink with them.
+    add up to 2**momentum as much; ``halve``: numbers of updates after which both rates halve; ``kept``: whether a
+    code of a layer's gradients is worth the same through a whole training (`HardwareTraining`); ``floor``: where it is
+    not, share of the largest gradient met so far below which gradients are taken for what they are.
     """
 
     a: float
     b: float
     momentum: int = 0
     halve: tuple = ()
+    kept: bool = False
     floor: float = 1 / 64
 
 
@@ -196,11 +198,17 @@ class HardwareTraining:
     Parameters: ``network`` (`HybridNetwork`; its layers are replaced as they learn), ``backend`` for the forward,
     ``unit`` with a ``step`` (`OracleUnit`), ``slots`` that are summed, ``trained`` ones of them, ``rates`` (`Rates`).
 
-    `step` is one mini-batch. Gradients are coded so that the largest of a layer fills its codes, whatever its size:
-    what one update moves the weights by then follows their direction, as with Adam, and the chip needs no division.
+    `step` is one mini-batch. The chip needs no division, as the host scales gradients, in either of two ways:
+
+    * ``rates.kept``: a code of a layer's gradients is worth the same in every mini-batch of a training, set by the
+      first, so updates shrink as the loss does, as in plain descent. What is beyond the codes' reach saturates, which
+      clips the gradients of a strange mini-batch.
+    * else the largest gradient of a layer fills its codes in every mini-batch, whatever its size, down to
+      ``rates.floor``: what one update moves the weights by then follows their direction, as with Adam.
+
     The shifts of a layer are set by the first gradients it meets, and stay, but for the halving of the rates.
 
-    What differs where a layer is called several times in a mini-batch, `scale` and `teach`, is overridden there
+    What differs where a layer is called several times in a mini-batch, `step` and `teach`, is overridden there
     (`golden.speaker.unrolled`).
     """
 
@@ -242,6 +250,8 @@ class HardwareTraining:
     def scale(self, name, gradient):
         """Worth of a code of the ``gradient`` of layer ``name``."""
         most = float(np.abs(gradient).max())
+        if self.rates.kept:
+            return G_ROOM * self.largest.setdefault(name, most) / self.end or 1.0
         self.largest[name] = max(most, self.largest.get(name, 0.0))
         return G_ROOM * max(most, self.rates.floor * self.largest[name]) / self.end or 1.0
 

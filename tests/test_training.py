@@ -129,6 +129,28 @@ def test_smaller_gradients_fill_their_codes_again_only_down_to_the_floor(program
     assert training.scale("out", np.array([[0.25, 0.0]])) == first * shrunk
 
 
+def test_a_kept_code_of_a_gradient_is_worth_what_the_first_mini_batch_made_it(programmed):
+    rates = Rates(0.002, 0.002, kept=True)
+    training = HardwareTraining(programmed[0], BACKEND, OracleUnit(FACE, None), ("only",), ("only",), rates)
+    first = training.scale("out", np.array([[-4.0, 1.0]]))
+    assert [training.scale("out", np.array([[size, 0.0]])) for size in (0.25, 64.0, 0.0)] == [first] * 3
+    assert training.scale("embed", np.array([[2.0, 0.0]])) == first / 2
+
+
+def test_updates_shrink_with_their_gradients_where_codes_keep_their_worth(programmed):
+    network, images, identity, seen = programmed
+    moved = {}
+    for kept in (True, False):
+        grown = grow(network, "only", 6, seen, seed=3)
+        training = HardwareTraining(grown, BACKEND, OracleUnit(FACE, None), ("only",), ("only",),
+                                    Rates(0.002, 0.002, kept=kept))
+        training.step(images, loss_of(identity))
+        before = grown.layers["out"].b
+        training.step(images, lambda output: loss_of(identity)(output) / 32)
+        moved[kept] = np.abs(grown.layers["out"].b - before).mean()
+    assert 0 < moved[True] < moved[False] / 16
+
+
 def test_the_hardwares_update_follows_the_gradient_of_the_float_twin(programmed):
     network, images, identity, seen = programmed
     network = grow(network, "only", 6, seen, seed=3)

@@ -38,7 +38,8 @@ CALIBRATION = 100                               # pictures that scales and gains
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How long and how fast. ``steps`` of mini-batches; rates of Adam, or of the ``hardware``'s update (`Rates`) by
-    stage. ``shares``: of every batch, the person to forget, or the new one."""
+    stage, which halve after these ``halvings``, shares of the stage's steps. ``shares``: of every batch, the person to
+    forget, or the new one; ``retrain_shares``: likewise in full reprogramming."""
 
     copies: int = 60
     learn_steps: int = 500
@@ -48,10 +49,13 @@ class Recipe:
     unlearn_steps: int = 40
     continual_steps: int = 160
     hardware: dict = dataclasses.field(default_factory=lambda: {"unlearn": Rates(0.001, 0.001, 3),
-                                                                "continual": Rates(0.002, 0.002, 3)})
+                                                                "continual": Rates(0.001, 0.001, 3, kept=True)})
+    halvings: dict = dataclasses.field(default_factory=lambda: {"unlearn": (0.5, 0.75, 0.875),
+                                                                "continual": (0.4, 0.6, 0.8)})
     optimiser_rate: float = 0.01
     retrain_rate: float = 0.003
-    shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.3})
+    shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.2})
+    retrain_shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.3})
 
     def shortened(self):
         """The same in a fraction of the time, and somewhat worse."""
@@ -139,7 +143,8 @@ def retrain_weights(mixer, data, recipe, stage, seed=0, report=None):
     mixer = copy.deepcopy(mixer)
     loss, people, stressed = STAGES[stage]
     steps = getattr(recipe, f"{stage}_steps")
-    batches = draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed, recipe.shares[stage])
+    batches = draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed,
+                           recipe.retrain_shares[stage])
     descend(mixer, batches, loss, recipe.retrain_rate, steps, report)
     return mixer
 
@@ -182,7 +187,8 @@ def train_adapter(network, data, recipe, stage, backend, unit=None, seed=0, repo
         training = OptimiserTraining(network, backend, slots, (stage,),
                                      lambda parts: torch.optim.Adam(parts, lr=recipe.optimiser_rate))
     else:
-        rates = dataclasses.replace(recipe.hardware[stage], halve=(steps // 2, 3 * steps // 4, 7 * steps // 8))
+        halve = tuple(int(share * steps) for share in recipe.halvings[stage])
+        rates = dataclasses.replace(recipe.hardware[stage], halve=halve)
         training = HardwareTraining(network, backend, unit, slots, (stage,), rates)
     for images, identity in draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed,
                                          recipe.shares[stage]):

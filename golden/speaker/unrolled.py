@@ -5,28 +5,31 @@ As `golden.training.HardwareTraining`, but for two things.
 * The order: all windows' forwards come first; then backwards through time, a window at a time, each a forward again
   (which brings back `p`) and a backward of the unit; at the end of the mini-batch one update a layer, from states to
   which all windows have added.
-* The size of gradients: a code of a layer's gradients is worth the same in every window, since states add up codes,
-  and in every mini-batch of a training. The first mini-batch sets it. So updates shrink as the loss does, as in plain
-  descent, and what is beyond the codes' reach saturates, which clips the gradients of a strange mini-batch. Were the
-  codes filled anew each time, updates would never shrink; a recurrent layer, which an adapter of its weights' own size
-  throws off balance, is driven on and on by the noise of mini-batches that are all but learned.
+* The size of gradients: a code of a layer's gradients must be worth the same in every window, since states add up
+  codes, so it is `Rates.kept` in every mini-batch of a training, too. Were the codes filled anew each time, updates
+  would never shrink; a recurrent layer, which an adapter of its weights' own size throws off balance, is driven on and
+  on by the noise of mini-batches that are all but learned.
 """
 
 import dataclasses
 
 import numpy as np
 
-from ..training import G_ROOM, HardwareTraining, run_through
+from ..training import HardwareTraining, run_through
 
 __all__ = ["UnrolledTraining"]
 
 
 class UnrolledTraining(HardwareTraining):
-    """Trains adapters of a `golden.speaker.network.Recurrent` in integers; parameters as `HardwareTraining`.
+    """Trains adapters of a `golden.speaker.network.Recurrent` in integers; parameters as `HardwareTraining`, with
+    ``rates`` that are always `kept`.
 
     The first call of `step` goes backwards twice: once in real numbers to learn how large gradients are and to set the
     shifts of every layer, once in codes.
     """
+
+    def __init__(self, network, backend, unit, slots, trained, rates):
+        super().__init__(network, backend, unit, slots, trained, dataclasses.replace(rates, kept=True))
 
     def step(self, inputs, loss):
         """One update on ``inputs``; ``loss(output) -> scalar``. Gives ``(loss, output)``, both before the update."""
@@ -51,7 +54,6 @@ class UnrolledTraining(HardwareTraining):
         loss(run_through(self.network, inputs, self.backend, self.slots, learn)).backward()
         for name, calls in seen.items():
             x, gradient = (np.concatenate(part) for part in zip(*calls, strict=True))
-            self.largest[name] = float(np.abs(gradient).max())
             self.shifts[name] = self.choose(self.network.layers[name], x, gradient, self.scale(name, gradient))
 
     def adapters_share(self, layer, gradient):
@@ -59,10 +61,6 @@ class UnrolledTraining(HardwareTraining):
         lanes = layer.active(self.slots)
         b, a = layer.b[:, lanes] * layer.b_worth[lanes], layer.a[lanes] * layer.a_worth[lanes, None]
         return (gradient @ b) @ a
-
-    def scale(self, name, gradient):
-        """Worth of a code of the ``gradient`` of layer ``name``: that of the first mini-batch."""
-        return G_ROOM * self.largest[name] / self.end or 1.0
 
     def teach(self, layer, x, g, shifts):
         """The unit's backward of a layer in one window, by codes: its states grow. Gives its share of `dx`."""
