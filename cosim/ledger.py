@@ -7,7 +7,7 @@ from rmdlora.golden.spec.program import program_cycles
 
 from .outcome import Grid
 
-__all__ = ["COSTS", "Workload", "count_hybrid", "count_input", "count_reprogrammed", "event_grid", "ratio_grid"]
+__all__ = ["Workload", "cost_grid", "count_hybrid", "count_input", "count_reprogrammed", "event_grid", "ratio_grid"]
 
 # of a table: what, name of the count, format
 COSTS = (("parameters trained", "trainable", "{:,}"), ("programming pulses", "rm_pulses", "{:,}"),
@@ -101,6 +101,17 @@ def count_reprogrammed(configuration, workload, parameters, pulses):
             "deploy_joules_chip": joules["chip"], "write_joules_chip": joules["chip"],
             "write_joules_board": joules["board"],
             "programming_seconds": (pulses * ticks + cells * visit) * configuration.clock.tick_ns * 1e-9}
+
+
+def cost_grid(costs, continual):
+    """The table of ``costs`` {(stage, kind): counts} of both ways; ``continual``: what the task calls that stage."""
+    rows = []
+    for what, name, form in COSTS:
+        cells = [form.format(costs[stage, kind][name]) if name in costs[stage, kind] else ""
+                 for stage in ("unlearn", "continual") for kind in ("hybrid", "reprogrammed")]
+        rows.append([what, *cells])
+    return Grid("what it cost", ("", *(f"{stage},\n{kind}" for stage in ("unlearn", continual)
+                                      for kind in ("hybrid", "reprogramming"))), rows)
 
 
 def event_grid():

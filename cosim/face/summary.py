@@ -6,7 +6,7 @@ from rmdlora.golden.face import ADAPTED
 from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW, RANKS
 
 from ..drawing import draw_adapters, draw_costs, look
-from ..ledger import COSTS, Workload, count_hybrid, count_reprogrammed, event_grid, ratio_grid
+from ..ledger import Workload, cost_grid, count_hybrid, count_reprogrammed, event_grid, ratio_grid
 from ..outcome import Grid, Outcome, Section, over_seeds, percent, target
 from .pictures import draw_accuracy, draw_confusion, draw_features, draw_noise
 from .stages import STAGES, judge
@@ -86,7 +86,8 @@ def gather(kinds, sweep, reading, recipe, options, chip=None):
     lead = (f"{pictures.source}. Array: preset {options.device}, {len(hybrid)} seed{'s' if len(hybrid) > 1 else ''} "
             f"of {len(hybrid[0])} fold{'s' if len(hybrid[0]) > 1 else ''}. "
             "Weights are programmed once; all that follows happens in adapters.")
-    return Outcome("Faces: learn, forget, learn anew", lead, figures, (grid, cost_grid(costs)), tuple(lines), headlines,
+    return Outcome("Faces: learn, forget, learn anew", lead, figures,
+                   (grid, cost_grid(costs, "learn anew")), tuple(lines), headlines,
                    draw_sections(kinds, sweep, reading, costs, grid, lines), troubles)
 
 
@@ -103,7 +104,7 @@ def draw_sections(kinds, sweep, reading, costs, grid, lines):
                 for stage in ("unlearn", "continual")
                 for what, name in (("parameters trained", "trainable"), ("programming pulses", "rm_pulses"),
                                    ("energy to write the result, 180 nm projection, J", "deploy_joules_chip"))]
-        sections.append(Section("Costs, counted", COSTED, (cost_grid(costs), event_grid(), ratio_grid()),
+        sections.append(Section("Costs, counted", COSTED, (cost_grid(costs, "learn anew"), event_grid(), ratio_grid()),
                                 ((draw_costs(bars),),)))
     return (*sections, Section("Rule and checks", tuple(lines)))
 
@@ -133,17 +134,6 @@ def count_costs(kinds, recipe):
                                                 recipe.adapter_batch)
         costs[stage, "reprogrammed"] = count_reprogrammed(configuration, workload, FACE_PARAMETERS, pulses)
     return costs
-
-
-def cost_grid(costs):
-    """The table of costs."""
-    rows = []
-    for what, name, form in COSTS:
-        cells = [form.format(costs[stage, kind][name]) if name in costs[stage, kind] else ""
-                 for stage in ("unlearn", "continual") for kind in ("hybrid", "reprogrammed")]
-        rows.append([what, *cells])
-    return Grid("what it cost", ("", "unlearn,\nhybrid", "unlearn,\nreprogramming", "learn anew,\nhybrid",
-                                 "learn anew,\nreprogramming"), rows)
 
 
 def chip_figures(chip):

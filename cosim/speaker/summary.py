@@ -5,7 +5,7 @@ from rmdlora.golden.speaker.network import ADAPTED, HIDDEN
 from rmdlora.golden.speaker.recipe import FORGET, LEARNED, NEW, RANK
 
 from ..drawing import STAGES, draw_adapters, draw_costs, look
-from ..ledger import COSTS, Workload, count_hybrid, count_reprogrammed, event_grid, ratio_grid
+from ..ledger import Workload, cost_grid, count_hybrid, count_reprogrammed, event_grid, ratio_grid
 from ..outcome import Grid, Outcome, Section, over_seeds, percent, target
 from .pictures import draw_accuracy, draw_confusion, draw_noise, draw_spikes, share_by_speaker
 from .stages import judge
@@ -73,7 +73,7 @@ def gather(kinds, moved, taught, agreements, missing, recipe, options, clips, ch
     if chip:
         figures |= chip_figures(chip)
         lines, troubles = [*lines, chip_line(figures)], tuple(chip.troubles)
-    grids = (share_grid(figures, shares), cost_grid(costs), *published_grids(agreements))
+    grids = (share_grid(figures, shares), cost_grid(costs, "enrol"), *published_grids(agreements))
     headlines = (*((NAMES[name], percent(figures[name])) for name in (
         "learned", "forgotten_after_continual", "retained_after_continual", "new")),
         ("programming pulses in unlearning and enrolling", f"{figures['rm_writes']:g}"))
@@ -149,17 +149,6 @@ def count_costs(runs, recipe):
                                               recipe.batch)
         costs[stage, "reprogrammed"] = count_reprogrammed(configuration, workload, parameters, pulses)
     return costs
-
-
-def cost_grid(costs):
-    """The table of costs."""
-    rows = []
-    for what, name, form in COSTS:
-        cells = [form.format(costs[stage, kind][name]) if name in costs[stage, kind] else ""
-                 for stage in ("unlearn", "continual") for kind in ("hybrid", "reprogrammed")]
-        rows.append([what, *cells])
-    return Grid("what it cost", ("", "unlearn,\nhybrid", "unlearn,\nreprogramming", "enrol,\nhybrid",
-                                 "enrol,\nreprogramming"), rows)
 
 
 def chip_figures(chip):
