@@ -6,6 +6,9 @@ of every register in every clock. Here the two blocks become one: ``if (rst) ...
 side by side under the conditions they share. What only the registers under one condition need is computed there, as
 blocking assignments before theirs.
 
+Where one of several elements is chosen, Yosys shifts all of them down until that one comes first; here it is an indexed
+part of them, since simulators do shift words of hundreds of bits.
+
 The text is Yosys' own, read by its line forms; what does not have them stays as it was written.
 """
 
@@ -26,6 +29,10 @@ RESET = re.compile(rf"    if \(({NAME}) ?\) begin\n      ({NAME}) ?= ([\w']+);\n
 ONE_CONDITION = re.compile(r"    if \((.*)\) begin\n((?:      .*\n)*)    end\n")
 LOGIC = re.compile(rf"^  assign (?P<left>.*?) = (?P<right>.*);\n|{PROCESS}(?P<body>(?:    .*\n)*)  end\n", re.MULTILINE)
 TARGET = re.compile(rf"^ *({NAME}) ?(?:\[[^\]]*\] )? ?= ", re.MULTILINE)
+# one element: a word shifted by the element's place times its size, of which as much is taken as the name has bits
+PLACE = re.compile(rf"^  assign ({NAME}) ?= ({NAME}) ?(?:\[(\d+):(\d+)\] )?\* \d+'h([0-9a-f]+);\n", re.MULTILINE)
+CHOICE = re.compile(rf"^  assign ({NAME}) ?= ({NAME}) ?>> ({NAME}) ?;\n", re.MULTILINE)
+WIDTH = re.compile(rf"^  (?:input|output|wire|reg) (?:\[(\d+):0\] )?({NAME}) ?(?:=.*)?;\n", re.MULTILINE)
 DECLARED = re.compile(rf"^  (?:wire|reg) (?:\[[^\]]*\] )?({NAME}) ?;\n", re.MULTILINE)
 
 
@@ -62,10 +69,29 @@ def words(text):
 
 def rewrite(module):
     """One module's text."""
+    module = choose_elements(module)
     module, groups = take_registers(module)
     module = move_logic(module, groups)
     end = module.rindex("endmodule")
     return module[:end] + "".join(write_group(group) for group in groups) + module[end:]
+
+
+def choose_elements(module):
+    """The module in which an element of a word is an indexed part of it, where there is an element at every place."""
+    width = {match[2].strip(): int(match[1] or 0) + 1 for match in WIDTH.finditer(module)}
+    last = {}       # of every place: where the last element begins
+    for place, index, high, low, size in PLACE.findall(module):
+        index_bits = int(high) - int(low) + 1 if high else width.get(index.strip())
+        if index_bits:
+            last[place.strip()] = ((1 << index_bits) - 1) * int(size, 16)
+
+    def choose(match):
+        element, word, place = (name.strip() for name in match.groups())
+        if place not in last or last[place] + width[element] > width[word] or width[word] <= 64:
+            return match[0]
+        return f"  assign {match[1]} = {match[2]} [{match[3]} +: {width[element]}];\n"
+
+    return CHOICE.sub(choose, module)
 
 
 def without(text, spans):

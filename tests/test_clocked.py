@@ -3,8 +3,9 @@
 
 import re
 
+import pytest
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from rmdlora.gen.clocked import clocked
 from rmdlora.gen.verilog import convert
@@ -39,6 +40,30 @@ def test_what_only_a_condition_needs_is_computed_under_it_and_what_others_need_i
     assert "a ^ b" not in under and "clocks <=" not in under
     assert re.search(r"    if \(rst \) begin\n(?:      .*\n){2}    end\n    else if \(again \) begin\n", text)
     assert len(re.findall(r"^ +total <= 16'(?:h0+|d0);$", text, re.MULTILINE)) == 2
+
+
+class Chosen(wiring.Component):
+    """One of several elements of a word."""
+
+    def __init__(self, elements, bits):
+        super().__init__({"word": In(data.ArrayLayout(bits, elements)), "place": In(range(elements)), "out": Out(bits)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.out.eq(self.word[self.place])
+        return m
+
+
+@pytest.mark.parametrize(("elements", "bits"), [(16, 32), (4, 28)])
+def test_an_element_of_a_wide_word_is_a_part_of_it(elements, bits):
+    text = convert(Chosen(elements, bits), "chosen")
+    assert re.search(rf"assign \S+ = word \[\S+ +\+: {bits}\];", text) and ">>" not in text
+
+
+@pytest.mark.parametrize(("elements", "bits"), [(12, 32), (4, 8)])
+def test_an_element_that_may_lie_beyond_its_word_or_in_a_narrow_one_is_shifted_down(elements, bits):
+    text = convert(Chosen(elements, bits), "chosen")
+    assert "word >> " in text and "+:" not in text
 
 
 LOOP = """module loop(clk, go, a, q);
