@@ -40,7 +40,7 @@ def build_bench(design, waves=False):
     program = PROGRAM.read_text(encoding="utf-8")
     recipe = [pathlib.Path(path).read_text(encoding="utf-8") for path in (__file__, members.__file__)]
     libraries = cocotb_tools.config.libs_dir
-    plain = dataclasses.replace(design, timers=())      # this lane simulates every clock by itself
+    plain = dataclasses.replace(design, timers=(), sleepers=())     # this lane simulates every clock by itself
     identity = ("cocotb", plain, waves, program, recipe, str(libraries), BUILD_FLAGS, MAKE_FLAGS, sys.executable)
 
     def build(folder):

@@ -21,12 +21,12 @@ def model_ports(folder, top):
     return [(direction.lower(), name, int(high) - int(low) + 1) for direction, name, high, low in PORT.findall(text)]
 
 
-def describe_model(folder, top, waves, timers=()):
+def describe_model(folder, top, waves, timers=(), sleepers=()):
     """Write ``model.h``, which tells the C++ around it of the model Verilator wrote into ``obj`` under ``folder``.
 
     It has the type `Model`; `EACH_PORT(use)`, ``use(C++ name)`` of every port; `TRACED` where there are ``waves``;
-    `CLOCK_BEFORE` where there is a `clock_record`; and what `native/leap.h` needs where there are ``timers`` and no
-    ``waves``.
+    `CLOCK_BEFORE` where there is a `clock_record`, `RISE` where nothing but that edge could be evaluated then; and what
+    `native/leap.h` needs where there are ``timers`` and no ``waves`` (``sleepers``: as in `verilate.Design`).
     """
     ports = " ".join(f"use({name})" for _, name, _ in model_ports(folder, top))
     root = f"V{top}___024root"
@@ -34,20 +34,25 @@ def describe_model(folder, top, waves, timers=()):
              f"#define EACH_PORT(use) {ports}"]
     if waves:
         lines += ['#include "verilated_vcd_c.h"', "#define TRACED"]
-    if record := clock_record(folder / "obj", top):
+    text = model_text(folder / "obj", top)
+    if record := clock_record(text, top):
         lines += [f"#define CLOCK_BEFORE(model) (model)->rootp->{record}"]
+        if not waves and f"vlSelfRef.{top}__DOT__clk = " not in text:
+            lines += [f"bool {root}___eval_{region}({root}*);" for region in ("act", "nba")]
+            lines += [f"#define RISE(model) ({root}___eval_act((model)->rootp), {root}___eval_nba((model)->rootp))"]
     header, *others = (path.read_text(encoding="utf-8") for path in sorted((folder / "obj").glob(f"V{top}_*.h"),
                                                                            key=lambda path: path.stem != root))
     # a module that was not put into its parent has a class, and a header, of its own: what is there would go unseen
     if timers and not waves and not any(map(MEMBER.search, others)):
-        lines += state_members(header, root, top, timers)
+        lines += state_members(header, root, top, timers, sleepers)
     (folder / "model.h").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def state_members(header, root, top, timers):
+def state_members(header, root, top, timers, sleepers):
     """Lines with HELD_MEMBERS and TIMER_MEMBERS, as `native/leap.h` says, of the class ``root`` in the text ``header``.
 
-    Held is all that is not a timer, the next value of one, or a memory; temporaries of an evaluation are neither.
+    Held is all that is not a timer, the next value of one, or a memory; temporaries of an evaluation are neither. Nor
+    is what lies in a unit that may sleep: while it is awake, what watches it moves, and that is held (`sleep.watch`).
     """
     bits = {}
     for match in MEMBER.finditer(header):
@@ -70,7 +75,8 @@ def state_members(header, root, top, timers):
         if name and all(asked):
             found[name] = (timer.ends, asked)
             found |= {name: ((), ()) for name in (first([name]) for name in timer.next) if name}
-    held = [name for name in bits if name not in found
+    asleep = tuple(f"{cpp_name(top, path)}__DOT__" for path in sleepers)
+    held = [name for name in bits if name not in found and not name.startswith(asleep)
             and (not name.startswith("__V") or name.startswith(("__VdfgRegularize", "__Vtrigprevexpr")))]
     moving = [f"{{{where(name)}, {bits[name]}, {{{', '.join(f'{end}ull' for end in ends)}}}, "
               f"{{{', '.join(f'{{{where(other)}}}' for other in asked)}}}}}" for name, (ends, asked) in found.items()]
@@ -86,14 +92,18 @@ def cpp_name(top, path):
     return "__DOT__".join([top, *(spell(name) for name in path.split("."))])
 
 
-def clock_record(obj, top):
-    """C++ name of the model's record of the clock's level at the last evaluation, or None.
+def model_text(obj, top):
+    """The C++ of the model in ``obj``, without what only debugging would run."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
+    return re.sub(r"^#ifdef VL_DEBUG\n.*?^#endif", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def clock_record(text, top):
+    """C++ name of the model's record of the clock's level at the last evaluation, by its `model_text`, or None.
 
     Clearing it makes the next evaluation see a rising edge, so a clock in which nothing else changed needs no
     evaluation of the falling one. None where anything but a rising edge uses that record, or the clock itself.
     """
-    text = "".join(path.read_text(encoding="utf-8") for path in sorted(obj.glob(f"V{top}*.cpp")))
-    text = re.sub(r"^#ifdef VL_DEBUG\n.*?^#endif", "", text, flags=re.MULTILINE | re.DOTALL)
     clock = rf"(?:{top}__DOT__)?clk"        # a clock that Python sees is copied within the model
     text = re.sub(rf"vlSelfRef\.{top}__DOT__clk = vlSelfRef\.clk;", "", text)
     kept = rf"__Vtrigprevexpr___TOP__{clock}__\d+"

@@ -45,18 +45,20 @@ def let_sleep(verilog, unit, quiet, restless=False):
 
 
 def watch(name, nets, quiet):
-    """The logic that says whether the instance ``name`` with these ``nets`` at its ports is awake."""
-    face = f"{{{', '.join(nets)}}}"
-    return (f"  localparam {name}_width = $bits({face});\n"
-            f"  wire [{name}_width-1:0] {name}_face = {face};\n"
-            f"  reg [{name}_width-1:0] {name}_seen = 0;\n"
-            f"  reg [{quiet.bit_length() - 1}:0] {name}_quiet = 0;\n"
-            f"  wire {name}_changed = {name}_face != {name}_seen;\n"
+    """The logic that says whether the instance ``name`` with these ``nets`` at its ports is awake.
+
+    Net by net: to put them side by side first would cost more than to compare them.
+    """
+    kept = [(net, f"{name}_seen_{index}") for index, net in enumerate(nets)]
+    return ("".join(f"  reg [$bits({net})-1:0] {seen} = 0;\n" for net, seen in kept)
+            + f"  reg [{quiet.bit_length() - 1}:0] {name}_quiet = 0;\n"
+            f"  wire {name}_changed = {' || '.join(f'{net} != {seen}' for net, seen in kept)};\n"
             f"  wire {name}_awake = {name}_changed || {name}_quiet != {quiet};\n"
             f"  always @(posedge clk) begin\n"
-            f"    {name}_seen <= {name}_face;\n"
-            f"    if ({name}_changed) {name}_quiet <= 0;\n"
-            f"    else if ({name}_quiet != {quiet}) {name}_quiet <= {name}_quiet + 1;\n"
+            f"    if ({name}_changed) begin\n"
+            f"      {name}_quiet <= 0;\n"
+            + "".join(f"      {seen} <= {net};\n" for net, seen in kept)
+            + f"    end else if ({name}_quiet != {quiet}) {name}_quiet <= {name}_quiet + 1;\n"
             f"  end\n")
 
 

@@ -37,7 +37,8 @@ def chip_design(configuration, verilog=None, sleep=True):
     connections += [f".{pin['name']}({zeros(pin) if pin['direction'] == 'in' else ''})" for pin in pins]
     text = module("alone", [declare(port) for port in ports], instance(MODULE, "chip", connections))
     simulated = simulated_text(configuration, verilog, sleep)
-    return Design("alone", ((f"{MODULE}.v", simulated), ("alone.v", text)), (), chip_timers(simulated))
+    return Design("alone", ((f"{MODULE}.v", simulated), ("alone.v", text)), (), chip_timers(simulated),
+                  chip_sleepers(simulated))
 
 
 def system_design(configuration, verilog=None, sleep=True, checks=True):
@@ -55,7 +56,7 @@ def system_design(configuration, verilog=None, sleep=True, checks=True):
     compiled = tuple((path.name, path.read_text(encoding="utf-8")) for path in native)
     simulated = simulated_text(configuration, verilog, sleep)
     return Design("system", ((f"{MODULE}.v", simulated), *files, ("system.sv", text)), compiled,
-                  (*chip_timers(simulated), *timers()))
+                  (*chip_timers(simulated), *timers()), chip_sleepers(simulated))
 
 
 def simulated_text(configuration, verilog, sleep):
@@ -71,6 +72,12 @@ def simulated_text(configuration, verilog, sleep):
 def chip_timers(simulated):
     """The timers of the chip in its text as it is simulated."""
     return tuple(timer.within(MODULE, "chip") for timer in find_timers(simulated, TIMERS))
+
+
+def chip_sleepers(simulated):
+    """The units of the chip that may sleep in its text as it is simulated."""
+    return tuple(unit.replace(MODULE, "chip", 1) for unit in (SLEEPER, *DIVIDERS)
+                 if f" {unit.rpartition('.')[2]}_awake = " in simulated)
 
 
 def sort_ports(configuration):

@@ -48,13 +48,15 @@ class Design:
 
     ``top`` is the module simulated; ``verilog`` and ``native`` are ``(file name, text)`` pairs of the Verilog sources
     and of the C++ sources and headers compiled in with them (DPI). ``timers``: the `timers.Timer` of all that counts in
-    it while it waits, their paths leading down from ``top``.
+    it while it waits; ``sleepers``: paths of the units in it that may sleep (`sleep.let_sleep`). Paths lead down from
+    ``top``, whose own name is left out.
     """
 
     top: str
     verilog: tuple
     native: tuple = ()
     timers: tuple = ()
+    sleepers: tuple = ()
 
     def write(self, folder):
         """Write every file into ``folder``; return the names Verilator takes as sources (headers left out)."""

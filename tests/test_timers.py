@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from rmdlora.cosim.board import Board, conversions, hold_ticks, violations
+from rmdlora.cosim.model import build_native
 from rmdlora.cosim.native import NativeLane
-from rmdlora.cosim.system import TIMERS, chip_design
+from rmdlora.cosim.system import TIMERS, chip_design, system_design
 from rmdlora.cosim.timers import Timer, find_timers
 from rmdlora.gen.driver import Driver, Shifts
 from rmdlora.gen.verilog import verilog_text
@@ -139,6 +140,13 @@ def lanes():
     one, other = (NativeLane(TINY, board=True) for _ in range(2))
     other.dwell()
     return one, other
+
+
+def test_of_a_unit_that_may_sleep_only_what_watches_it_is_looked_at():
+    [held] = [line for line in (build_native(system_design(TINY), waves=False) / "model.h").read_text().splitlines()
+              if line.startswith("#define HELD_MEMBERS ")]
+    assert "__DOT__chip__DOT__lora_quiet)" in held and "__DOT__chip__DOT__lora_seen_0)" in held
+    assert "__DOT__chip__DOT__lora__DOT__" not in held and "__DOT__chip__DOT__crossbar__DOT__" in held
 
 
 def test_clocks_passed_over_are_as_if_each_had_been_simulated(lanes):
