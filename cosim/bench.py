@@ -151,6 +151,7 @@ def bench_cosim(arguments, advance, console):
     for name, text in (("native_cycles_per_second", "native, chip and board reading tiles"),
                        ("native_cycles_per_second_unchecked", "native, the parts' timing unchecked"),
                        ("native_dwelling_cycles_per_second", "native, passing over no clock"),
+                       ("native_untuned_cycles_per_second", "native, not tuned"),
                        ("cocotb_cycles_per_second", "cocotb, chip and board reading tiles"),
                        ("cocotb_cycles_per_second_unchecked", "cocotb, the parts' timing unchecked"),
                        ("native_lora_cycles_per_second", "native, LoRA unit busy in every clock")):

@@ -55,11 +55,12 @@ class StreamLane:
     after reset. Register accesses and streams share the clock: beats queued move while registers are accessed.
 
     Parameters: ``design`` (`verilate.Design`); ``elements``, elements of a beat, each in a container of 8, 16, 32 or
-    64 bits; ``waves`` (path or None), a VCD file of everything.
+    64 bits; ``waves`` (path or None), a VCD file of everything; ``library``, the folder of the design's library where
+    it is built already.
     """
 
-    def __init__(self, design, elements, waves=None):
-        self.model = NativeModel.build(design, waves=waves is not None)
+    def __init__(self, design, elements, waves=None, library=None):
+        self.model = NativeModel(library) if library else NativeModel.build(design, waves=waves is not None)
         lib = self.library = self.model.lib
         declare(lib)
         ports, address = self.model.ports, self.model.address

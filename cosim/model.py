@@ -24,6 +24,9 @@ NATIVE = pathlib.Path(__file__).parent / "native"
 COMPILE_FLAGS = "-fPIC -std=gnu++17 -DVL_USER_FINISH -fno-gnu-unique -fno-semantic-interposition -I.."
 BUILD_FLAGS = ("-O3", "--no-timing", "--timescale", "1ns/1ns", *LINT_FLAGS, "-CFLAGS", COMPILE_FLAGS)
 LINK_FLAGS = "-fPIC -shared -Wl,-Bsymbolic"
+# compiled once to count how often each branch is taken, and once more for what is taken: what never is, most of a chip
+# in any one clock, then lies apart, where it does not pass through the processor's caches
+COUNTING, COUNTED = "-O2 -fprofile-generate -fprofile-update=single", "-O2 -fprofile-use -Werror=missing-profile"
 
 
 def load_pyverilator():
@@ -69,11 +72,11 @@ def standard_name(name):
 
 
 def build_native(design, waves):
-    """Folder with the library `model.so` of ``design``."""
+    """Folder with the library `model.so` of ``design``, tuned where it has an exercise."""
     harness = {name: (NATIVE / name).read_text(encoding="utf-8") for name in ("harness.cpp", "leap.h")}
     # flags, wrapper and description are part of what is built
     recipe = [pathlib.Path(path).read_text(encoding="utf-8") for path in (__file__, members.__file__)]
-    identity = ("native", design, waves, harness, recipe, BUILD_FLAGS, MAKE_FLAGS)
+    identity = ("native", design, waves, harness, recipe, BUILD_FLAGS, MAKE_FLAGS, COUNTING, COUNTED)
 
     def build(folder):
         names = design.write(folder)
@@ -89,12 +92,24 @@ def build_native(design, waves):
         write_glue(folder, design.top, waves)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")
-        run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk",
-                  f"LDFLAGS={LINK_FLAGS}", *MAKE_FLAGS], folder, log)
-        (folder / "obj" / f"V{design.top}").rename(folder / "model.so")
+        if design.exercise:
+            compile_model(folder, design.top, log, f"{LINK_FLAGS} -fprofile-generate", f"OPT_FAST={COUNTING}")
+            run_step(design.exercise, folder, log)
+            for counts in (folder / "obj").glob("*.gcda"):
+                counts.with_suffix(".o").unlink()
+            compile_model(folder, design.top, log, LINK_FLAGS, f"OPT_FAST={COUNTED}")
+        else:
+            compile_model(folder, design.top, log, LINK_FLAGS)
         shutil.rmtree(folder / "obj")
 
     return cached_build(f"{design.top}-native", identity, build)
+
+
+def compile_model(folder, top, log, link_flags, *flags):
+    """Compile what is verilated in ``folder`` into `model.so`, with ``flags`` of make beside the usual ones."""
+    run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{top}.mk", f"LDFLAGS={link_flags}",
+              *MAKE_FLAGS, *flags], folder, log)
+    (folder / "obj" / f"V{top}").rename(folder / "model.so")
 
 
 def write_glue(folder, top, waves):

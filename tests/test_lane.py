@@ -1,4 +1,7 @@
+import dataclasses
 import gc
+import pathlib
+import sys
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from loopback_map import BIAS, COUNT, ELEMENTS, MEMORY, MISSING
 from rmdlora.cosim.lane import StreamLane
 from rmdlora.cosim.model import build_native
 from rmdlora.cosim.transport import LaneFailure
+from rmdlora.cosim.verilate import BuildFailure
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,22 @@ def test_one_seed_gives_one_run_and_another_a_different_one(design):
         return echo(lane, 60)[2]["y"].clocks.tolist()
 
     assert clocks(1) == clocks(1) != clocks(2)
+
+
+def test_a_build_tuned_for_an_exercise_does_the_same(design, lane):
+    exercise = pathlib.Path(__file__).with_name("exercise_loopback.py")
+    tuned = dataclasses.replace(design, exercise=(sys.executable, str(exercise)))
+    log = (build_native(tuned, waves=False) / "build.log").read_text()
+    assert log.index("-fprofile-generate") < log.index(exercise.name) < log.index("-fprofile-use")
+    (_, _, one), (_, _, other) = echo(lane, 300), echo(StreamLane(tuned, ELEMENTS), 300)
+    for stream in one:
+        assert np.array_equal(one[stream].beats, other[stream].beats)
+        assert np.array_equal(one[stream].clocks, other[stream].clocks)
+
+
+def test_an_exercise_that_fails_fails_the_build(design):
+    with pytest.raises(BuildFailure, match="ended with status 3"):
+        build_native(dataclasses.replace(design, exercise=(sys.executable, "-c", "raise SystemExit(3)")), waves=False)
 
 
 def test_registers_are_written_and_read_in_bulk_in_order(lane):
