@@ -7,14 +7,28 @@ machine, and the longest it works without a sign at its ports is known (`golden.
 With ``quiet`` well above that, a machine quiet for so long has come to rest, and an edge at rest under constant inputs
 changes nothing. Were that ever wrong, the unit would lose clocks or stop for good, and neither passes unseen: every
 cycle count is compared with the specification's, and every run has a limit.
+
+A memory of several elements a word rests while none of them is written: that needs no assumption.
 """
 
 import re
 
-__all__ = ["let_sleep"]
+__all__ = ["let_memories_rest", "let_sleep"]
 
 HEADER = re.compile(r"module \\?(\S+) ?\(([^)]*)\);\n")
+# a process that writes elements of a memory's word, each where a bit of one name says so
+WRITES = re.compile(r"^  always @\(posedge clk\) begin\n"
+                    r"((?:    if \((\\\S+ |\w+)\[\d+\]\)\n      .* <= .*;\n)+)  end\n", re.MULTILINE)
 CONNECTION = re.compile(r"^\s*\.(\S+?) ?\((.*)\),?$", re.MULTILINE)
+
+
+def let_memories_rest(verilog):
+    """``verilog`` in which what writes a memory runs only where an element is written."""
+    def rest(match):
+        enables = set(re.findall(r"^    if \((.*)\[\d+\]\)$", match[1], re.MULTILINE))
+        return match[0].replace("clk)", f"clk iff |{match[2]})", 1) if len(enables) == 1 else match[0]
+
+    return WRITES.sub(rest, verilog)
 
 
 def let_sleep(verilog, unit, quiet, restless=False):

@@ -10,7 +10,7 @@ from rmdlora.hdl.pins import BoardPins
 
 from .board import parameters, sources, timers
 from .generated import interface, verilog_text
-from .sleep import let_sleep
+from .sleep import let_memories_rest, let_sleep
 from .timers import find_timers
 from .verilate import Design
 
@@ -64,6 +64,7 @@ def simulated_text(configuration, verilog, sleep):
     text = verilog or verilog_text(configuration)
     if not sleep:
         return text
+    text = let_memories_rest(text)
     for divider in DIVIDERS:
         text = let_sleep(text, divider, ANSWER, restless=True)
     return let_sleep(text, SLEEPER, 4 * configuration.pipeline.turnaround)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from rmdlora.cosim.lane import StreamLane
 from rmdlora.cosim.native import NativeLane
-from rmdlora.cosim.sleep import let_sleep
+from rmdlora.cosim.sleep import let_memories_rest, let_sleep
 from rmdlora.cosim.system import chip_design
 from rmdlora.gen.driver import Driver, Shifts
 from rmdlora.gen.verilog import verilog_text
@@ -46,6 +46,31 @@ def test_a_text_without_the_unit_stays_as_it_is():
 def test_the_chips_lora_unit_is_found(configuration):
     text = verilog_text(configuration)
     assert let_sleep(text, "rmdlora.lora", 8).count("iff awake") > 20
+
+
+MEMORY = """\
+  always @(posedge clk) begin
+    if (write[0])
+      memory[address][7:0] <= data[7:0];
+    if (write[1])
+      memory[address][15:8] <= data[15:8];
+  end
+"""
+
+
+def test_a_memory_rests_while_no_element_of_it_is_written():
+    assert let_memories_rest(MEMORY) == MEMORY.replace("(posedge clk)", "(posedge clk iff |write)")
+
+
+@pytest.mark.parametrize(("line", "other"), [("write[1]", "other[1]"), ("if (write[1])", "if (rst)"),
+                                             ("<= data[7:0]", "= data[7:0]")])
+def test_a_process_that_does_anything_else_does_not_rest(line, other):
+    text = MEMORY.replace(line, other)
+    assert text != MEMORY and let_memories_rest(text) == text
+
+
+def test_the_chips_memories_are_found(configuration):
+    assert let_memories_rest(verilog_text(configuration)).count("posedge clk iff |write)") == 4
 
 
 class ChipLane(NativeLane):
