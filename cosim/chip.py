@@ -29,14 +29,14 @@ class Chip:
     """The chip on its board, and the oracle's twin of the board.
 
     ``seed``: of the stochastic rounding; ``pinned``: the layer whose first cells, in its first column, the chip
-    programs itself; it is the last of its network.
+    programs itself; it is the last of its network; ``tuned``: as of `native.NativeLane`.
 
     ``troubles``: a line for everything that differed; ``counts``: what the chip counted, {part: {counter: count}};
     ``compared``: codes that were, by part. ``networks``, ``logits`` (n, outputs) and ``identity`` (n,) by stage, of the
     inputs that went through the pins.
     """
 
-    def __init__(self, configuration, pinned, seed=0):
+    def __init__(self, configuration, pinned, seed=0, tuned=False):
         self.configuration, self.seed, self.pinned = configuration, seed, pinned
         self.world, self.twin = Board(configuration), Board(configuration)
         quiet = dataclasses.replace(self.twin.array.preset, read=0, floor=0)
@@ -44,7 +44,7 @@ class Chip:
         self.quiet.array.conductances = self.twin.array.conductances
         self.oracle = OracleLayers(configuration, BoardRead(self.twin))
         self.trainer = OracleLayers(configuration, ArrayRead(self.quiet))
-        self.lane = NativeLane(configuration, board=True)
+        self.lane = NativeLane(configuration, board=True, tuned=tuned)
         self.world.attach(self.lane.library)
         self.driver = Driver(self.lane, configuration)
         self.driver.wait_board()

@@ -45,6 +45,8 @@ def add_arguments(command):
                                   formatter_class=command.formatter_class, allow_abbrev=False)
         parser.add_argument("--backend", choices=task.BACKENDS, default="golden",
                             help=f"{'; '.join(f'{key}: {HELP[key]}' for key in task.BACKENDS)} (default: golden)")
+        parser.add_argument("--tuned", action="store_true", help="with --backend rtl: compile the simulation twice, "
+                            "the second time for what it does most; pays where it runs for tens of minutes")
         parser.add_argument("--quick", action="store_true", help="one seed, shortened")
         parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N",
                             help="seeds 0 .. N-1: of split, training and array (default: %(default)s)")

@@ -14,12 +14,12 @@ __all__ = ["run_on_chip"]
 PINNED = "out"
 
 
-def run_on_chip(configuration, recipe, seed, mixer, data, images, progress):
+def run_on_chip(configuration, recipe, seed, mixer, data, images, progress, tuned=False):
     """Program, unlearn, learn anew and read faces on the chip: the `Chip`. ``images`` test pictures go through
     the pins, the first half of them after unlearning, the last of all after learning anew (a few may do so twice).
-    ``progress``: a rich Progress."""
+    ``progress``: a rich Progress. ``tuned``: as of `Chip`."""
     line = progress.add_task("generate and build the Verilog", total=3)
-    chip = Chip(configuration, PINNED, seed)
+    chip = Chip(configuration, PINNED, seed, tuned)
     progress.update(line, advance=1, description="program cells at the pins")
     network = chip.program(mixer, calibration_images(data, seed))
     progress.update(line, advance=1)

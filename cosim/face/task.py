@@ -91,5 +91,6 @@ def run(options, progress):
         first, short, images = kinds["hybrid"][0][0], recipe.on_chip(), PINNED_IMAGES
         if options.quick:
             short, images = dataclasses.replace(short, adapter_batch=16, unlearn_steps=6, continual_steps=2), 2
-        chip = run_on_chip(first.machine.configuration, short, 0, first.mixers["learn"], first.data, images, progress)
+        chip = run_on_chip(first.machine.configuration, short, 0, first.mixers["learn"], first.data, images, progress,
+                           options.tuned)
     return gather(kinds, sweep, reading, recipe, options, chip)

@@ -15,11 +15,11 @@ __all__ = ["hear_on_chip"]
 PINNED = "fc2"
 
 
-def hear_on_chip(run, counts, progress):
+def hear_on_chip(run, counts, progress, tuned=False):
     """The `Chip` that heard ``counts`` (n, windows, channels) with the adapters that `stages.run_seed`'s ``run`` ended
-    with. ``progress``: a rich Progress."""
+    with. ``progress``: a rich Progress. ``tuned``: as of `Chip`."""
     line = progress.add_task("generate and build the Verilog", total=2 + len(counts))
-    chip = Chip(run.machine.configuration, PINNED)
+    chip = Chip(run.machine.configuration, PINNED, tuned=tuned)
     progress.update(line, advance=1, description="program cells at the pins")
     network = move_adapters(run.networks["continual"], chip.program(run.network, calibration_clips(run.data, 0)))
     progress.update(line, advance=1, description="whole utterances through the pins")

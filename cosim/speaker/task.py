@@ -81,7 +81,7 @@ def run(options, progress):
     if options.backend == "rtl":        # of seed 0
         first = kinds["hybrid"][0]
         counts = first.data.test[0][:: len(first.data.test[0]) // UTTERANCES][:UTTERANCES]
-        chip = hear_on_chip(first, counts[:1, :2] if options.quick else counts, progress)
+        chip = hear_on_chip(first, counts[:1, :2] if options.quick else counts, progress, options.tuned)
     return gather(kinds, moved, taught, agreements, missing, recipe, options, clips, chip)
 
 
