@@ -12,7 +12,18 @@ from rmdlora.cosim.face import choose, task
 from rmdlora.cosim.face.choose import best_of, margin
 from rmdlora.cosim.face.stages import judge, run_hybrid, run_reprogrammed, share_read
 from rmdlora.cosim.hybrid import Machine
-from rmdlora.golden.face.recipe import FORGET, NEW, Recipe, draw_batches, learn_weights, prepare_faces, unlearn_loss
+from rmdlora.golden.face.recipe import (
+    FORGET,
+    NEW,
+    Recipe,
+    add_adapter,
+    draw_batches,
+    learn_weights,
+    prepare_faces,
+    retrain_weights,
+    train_adapter,
+    unlearn_loss,
+)
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.presets import Preset
 
@@ -96,8 +107,27 @@ def test_pictures_are_split_before_they_are_augmented(learned):
     data, _ = learned
     assert len(data.split.train) == 48 and len(data.split.test) == 12
     assert not set(data.split.train) & set(data.split.test)
-    distance = (data.train[0][:, None] - data.test[0][None]).abs().amax(dim=(2, 3))
-    assert distance.min() > 0
+    for images, _ in (data.train, data.later):
+        assert (images[:, None] - data.test[0][None]).abs().amax(dim=(2, 3)).min() > 0
+
+
+def test_only_what_is_shown_after_learning_is_grained(learned):
+    data, _ = learned
+    (images, _), seen = data.later, data.seen[0]
+    assert torch.equal(data.train[0][:len(seen)], seen) and torch.equal(data.train[1], data.later[1])
+    assert float((images[:len(seen)] - seen).std()) == pytest.approx(SMALL.grain, rel=0.05)
+
+
+@pytest.mark.parametrize("part", ["train", "later"])
+def test_a_stage_learns_from_the_part_it_is_told(learned, part):
+    data, mixer = learned
+    recipe = dataclasses.replace(SMALL, unlearn_steps=1, retrain_on=part, adapt_on=part)
+    alone = dataclasses.replace(data, **{"train": None, "later": None, part: getattr(data, part)})
+    assert retrain_weights(mixer, alone, recipe, "unlearn") is not mixer
+    machine = Machine(FACE)
+    network = add_adapter(machine.program(mixer, data.seen[0]), mixer, data, "unlearn")
+    train_adapter(network, alone, recipe, "unlearn", machine.train)
+    assert any(layer.b.any() for layer in network.layers.values())
 
 
 def test_a_batch_holds_the_share_asked_for_of_one_person(learned):
@@ -115,6 +145,14 @@ def test_a_picture_climbs_away_only_until_its_cross_entropy_reaches_the_bound():
     unlearn_loss(output, torch.tensor([FORGET, FORGET, 0])).backward()
     assert output.grad[0, FORGET] > 0 and output.grad[2, 0] < 0      # away from the one, towards the other
     assert not output.grad[1].any()
+
+
+def test_a_retained_person_is_not_driven_surer_than_learning_left_them():
+    output = torch.zeros(2, 6, dtype=torch.float64)
+    output[0, 0], output[1, 0] = 20.0, 1.0
+    output.requires_grad_(True)
+    unlearn_loss(output, torch.tensor([0, 0])).backward()
+    assert output.grad[0, 0] > 0 > output.grad[1, 0]
 
 
 def test_the_command_writes_figures_of_every_kind(monkeypatch, tmp_path):

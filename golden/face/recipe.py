@@ -39,22 +39,28 @@ CALIBRATION = 100                               # pictures that scales and gains
 class Recipe:
     """How long and how fast. ``steps`` of mini-batches; rates of Adam, or of the ``hardware``'s update (`Rates`) by
     stage, which halve after these ``halvings``, shares of the stage's steps. ``shares``: of every batch, the person to
-    forget, or the new one; ``retrain_shares``: likewise in full reprogramming."""
+    forget, or the new one; ``retrain_shares``: likewise in full reprogramming. ``degrees`` and ``grain`` are of the
+    variants shown after learning: how far they are turned either way, and the standard deviation of the noise on their
+    pixels. ``adapt_on``, ``retrain_on``: the part of `FaceData` that adapters, or full reprogramming, learn from."""
 
     copies: int = 60
+    degrees: float = 15.0
+    grain: float = 0.2
+    adapt_on: str = "later"
+    retrain_on: str = "later"
     learn_steps: int = 500
     learn_batch: int = 192
     learn_rate: float = 0.01
     adapter_batch: int = 64
     unlearn_steps: int = 40
-    continual_steps: int = 160
+    continual_steps: int = 320
     hardware: dict = dataclasses.field(default_factory=lambda: {"unlearn": Rates(0.001, 0.001, 3),
                                                                 "continual": Rates(0.001, 0.001, 3, kept=True)})
     halvings: dict = dataclasses.field(default_factory=lambda: {"unlearn": (0.5, 0.75, 0.875),
                                                                 "continual": (0.4, 0.6, 0.8)})
     optimiser_rate: float = 0.01
-    retrain_rate: float = 0.003
-    shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.2})
+    retrain_rate: float = 0.01
+    shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.3})
     retrain_shares: dict = dataclasses.field(default_factory=lambda: {"unlearn": 0.2, "continual": 0.3})
 
     def shortened(self):
@@ -63,19 +69,21 @@ class Recipe:
 
     def on_chip(self):
         """The same in mini-batches, and lengths of learning anew, that simulated Verilog gets through in minutes."""
-        return dataclasses.replace(self, adapter_batch=32, continual_steps=self.continual_steps // 8)
+        return dataclasses.replace(self, adapter_batch=32, continual_steps=self.continual_steps // 16)
 
 
 @dataclasses.dataclass(frozen=True)
 class FaceData:
     """Pictures as the network sees them, float32 (n, 16, 16) in -1..1 with their identities: ``train`` the training
-    pictures and their variants, ``test`` the others; ``seen`` the training pictures alone. ``pictures`` and ``split``:
-    where they come from."""
+    pictures and their variants, ``test`` the others; ``seen`` the training pictures alone; ``later`` these and other
+    variants of theirs, turned less and grained, for what comes after learning. ``pictures`` and ``split``: where they
+    come from."""
 
     pictures: object
     split: object
     train: tuple
     seen: tuple
+    later: tuple
     test: tuple
 
 
@@ -88,9 +96,11 @@ def prepare_faces(recipe, seed=0, first=0, pictures=None, fold=0):
     faces = pictures.kind == "faces"
     copies = max(1, recipe.copies * 7 * (LEARNED + 1) // len(images))
     draw = torch.Generator().manual_seed(seed * FOLDS + fold)
-    variants = augment(images, copies, draw, degrees=30.0 if faces else 15.0, flip=faces)
-    train = shrink(torch.cat([images, variants])), torch.cat([identity, identity.repeat_interleave(copies)])
-    return FaceData(pictures, split, train, (shrink(images), identity), test)
+    people = torch.cat([identity, identity.repeat_interleave(copies)])
+    train, later = (shrink(torch.cat([images, augment(images, copies, draw, degrees=degrees, flip=faces)]))
+                    for degrees in (30.0 if faces else 15.0, recipe.degrees))
+    later = later + recipe.grain * torch.randn(later.shape, generator=draw)
+    return FaceData(pictures, split, (train, people), (shrink(images), identity), (later, people), test)
 
 
 def draw_batches(part, people, steps, batch, seed, stressed=None, share=0.0):
@@ -111,10 +121,12 @@ def draw_batches(part, people, steps, batch, seed, stressed=None, share=0.0):
 
 def unlearn_loss(output, identity):
     """The mean of w CE: w = `ASCENT` for pictures of `FORGET` whose cross entropy is below the bound, 0 beyond, and 1
-    for all others."""
-    each = torch.nn.functional.cross_entropy(output, identity, reduction="none")
+    for all others, whose labels are smoothed as the array's weights learned them: a network that grows surer of them
+    than that takes a new person worse."""
+    each, smoothed = (torch.nn.functional.cross_entropy(output, identity, reduction="none", label_smoothing=smoothing)
+                      for smoothing in (0.0, SMOOTHING))
     climbing = (identity == FORGET) & (each < ASCENT_BOUND)
-    return (torch.where(identity == FORGET, torch.where(climbing, ASCENT, 0.0), 1.0) * each).mean()
+    return torch.where(identity == FORGET, torch.where(climbing, ASCENT, 0.0) * each, smoothed).mean()
 
 
 def continual_loss(output, identity):
@@ -143,7 +155,7 @@ def retrain_weights(mixer, data, recipe, stage, seed=0, report=None):
     mixer = copy.deepcopy(mixer)
     loss, people, stressed = STAGES[stage]
     steps = getattr(recipe, f"{stage}_steps")
-    batches = draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed,
+    batches = draw_batches(getattr(data, recipe.retrain_on), people, steps, recipe.adapter_batch, seed, stressed,
                            recipe.retrain_shares[stage])
     descend(mixer, batches, loss, recipe.retrain_rate, steps, report)
     return mixer
@@ -190,8 +202,8 @@ def train_adapter(network, data, recipe, stage, backend, unit=None, seed=0, repo
         halve = tuple(int(share * steps) for share in recipe.halvings[stage])
         rates = dataclasses.replace(recipe.hardware[stage], halve=halve)
         training = HardwareTraining(network, backend, unit, slots, (stage,), rates)
-    for images, identity in draw_batches(data.train, people, steps, recipe.adapter_batch, seed, stressed,
-                                         recipe.shares[stage]):
+    for images, identity in draw_batches(getattr(data, recipe.adapt_on), people, steps, recipe.adapter_batch, seed,
+                                         stressed, recipe.shares[stage]):
         training.step(images, lambda output, identity=identity: loss(output, identity))
         if report:
             report()
