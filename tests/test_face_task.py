@@ -78,7 +78,7 @@ def test_cells_are_read_under_other_noise_without_being_programmed_again(learned
 
 
 GOOD = {"learned": 1.0, "retained_before": 1.0, "forgotten_after_unlearning": 0.0, "retained_after_unlearning": 1.0,
-        "forgotten_after_continual": 0.0, "retained_after_continual": 1.0, "new": 1.0}
+        "forgotten_after_continual": 0.0, "retained_after_continual": 1.0, "new": 1.0, "wanted_after_continual": 1.0}
 
 
 @pytest.mark.parametrize("changed, expected", [
@@ -86,6 +86,11 @@ GOOD = {"learned": 1.0, "retained_before": 1.0, "forgotten_after_unlearning": 0.
     ({"forgotten_after_unlearning": 0.1}, -0.05), ({"retained_before": 0.9, "retained_after_unlearning": 0.9}, 0.03)])
 def test_a_candidate_is_judged_by_what_it_misses_most(changed, expected):
     assert margin(GOOD | changed) == pytest.approx(expected)
+
+
+def test_a_hybrid_is_judged_by_what_it_is_above_full_reprogramming_as_well():
+    assert margin(GOOD, 0.99) == pytest.approx(0.01) and margin(GOOD, 0.5) == pytest.approx(0.03)
+    assert margin(GOOD | {"wanted_after_continual": 0.95}, 0.97) == pytest.approx(-0.02)
 
 
 def test_the_largest_margin_is_chosen_and_of_several_the_surest():

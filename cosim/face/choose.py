@@ -3,8 +3,22 @@
 `python -m rmdlora.cosim.face.choose` runs it again (long). The people are those of the nine sixes that begin at person
 6, 7 ... 14 of the collection, with one fold each, so that everybody stands in several parts of the task; persons 0 to
 5, of whom the task tells, are in none. Both ways have candidates of their own and are judged by the same rule: the
-largest `margin`; of several, the least cross entropy. Given up on fewer sixes, and no candidates: codes of kept worth
-at rates of 0.002 to 0.016 with momentum 3 (two sixes or one), 0.004 and 0.016 without (five).
+largest `margin`; of several, the least cross entropy. Full reprogramming is judged first, and what the chosen one knows
+at the end counts in the hybrids' margins as what is to be passed.
+
+Two parts of the recipe were found before that, in float, with adapters trained by Adam, on 14 sixes in which each of
+persons 6 to 19 plays every part once: smoothed labels for the retained in unlearning, and the variants that later
+stages see, turned by 15 degrees at most and grained. Tried there and given up: either of the two alone, more grain
+(0.35), pictures in other light, grained pictures in learning too, the unlearned network's own word on the retained for
+half of their loss, adapters on every layer. Rank 16 did better than 8, which is the published one and stays. Given up
+on the first four of the nine sixes, with grained variants: a rate of 0.002, with the worth kept or filled anew, and
+one of 0.001 that halves late (25 % new), one of 0.0005 or 0.001 after a longer unlearning (20 % new). Given up before
+grain, on fewer sixes: codes of kept worth at rates of 0.002 to 0.016 with momentum 3 (two sixes or one), 0.004 and
+0.016 without (five).
+
+The nine sixes have 90 test pictures of people to know at the end, so a picture is 1.1 points of them. They would have
+kept the recipe before this one (plain variants, 160 updates, 20 % new, retained labels not smoothed in unlearning): of
+everybody known at the end 95.6 %, a margin of -2.2 points. The 14 in float were given more weight there.
 """
 
 import argparse
@@ -26,25 +40,29 @@ FIRSTS = tuple(range(6, 15))
 ALLOWED = {"learned": 0.95, "new": 0.90, "forgotten": 0.05, "retained_within": 0.03}
 
 LATE, EVEN = (0.5, 0.75, 0.875), (0.4, 0.6, 0.8)        # shares of the updates after which rates halve
-# way: {name: fields of the recipe}
+# way: {name: fields of the recipe}; what the chosen one of the first way knows at the end, the second is to pass
 CANDIDATES = {
+    "reprogrammed": {
+        f"rate {rate}, {steps} updates, {'grained' if part == 'later' else 'plain'}": {
+            "retrain_rate": rate, "retrain_on": part, "continual_steps": steps}
+        for rate, steps, part in ((0.001, 320, "later"), (0.003, 320, "later"), (0.01, 320, "later"),
+                                  (0.003, 160, "later"), (0.003, 160, "train"))},
     "hybrid": {
-        f"rate {rate}, momentum {momentum}, worth {'kept' if kept else 'filled anew'}, {100 * share:.0f} % new": {
-            "hardware": {"unlearn": Rates(0.001, 0.001, 3), "continual": Rates(rate, rate, momentum, kept=kept)},
-            "halvings": {"unlearn": LATE, "continual": EVEN if kept else LATE},
-            "shares": {"unlearn": 0.2, "continual": share}}
-        for rate, momentum, kept, share in (
-            (0.001, 3, False, 0.35), (0.002, 3, False, 0.3),
-            (0.001, 3, True, 0.2), (0.008, 0, True, 0.2), (0.008, 0, True, 0.3))},
-    "reprogrammed": {f"rate {rate}": {"retrain_rate": rate} for rate in (0.001, 0.003, 0.01)},
+        f"{steps} updates, {100 * share:.0f} % new": {
+            "halvings": {"unlearn": LATE, "continual": EVEN}, "shares": {"unlearn": 0.2, "continual": share},
+            "hardware": {"unlearn": Rates(0.001, 0.001, 3), "continual": Rates(0.001, 0.001, 3, kept=True)},
+            "continual_steps": steps}
+        for steps, share in ((160, 0.2), (320, 0.3))},
 }
 
 
-def margin(figures):
+def margin(figures, beaten=None):
     """The smallest distance of ``figures`` (`stages.judge`) to what is wanted, in shares; below 0 something is missed.
+    ``beaten``: the share of everybody known at the end that is to be passed.
     """
+    above = [] if beaten is None else [figures["wanted_after_continual"] - beaten]
     kept = figures["retained_before"] - ALLOWED["retained_within"]
-    return min(figures["learned"] - ALLOWED["learned"], figures["new"] - ALLOWED["new"],
+    return min(figures["learned"] - ALLOWED["learned"], figures["new"] - ALLOWED["new"], *above,
                *(figures[f"retained_after_{stage}"] - kept for stage in ("unlearning", "continual")),
                *(ALLOWED["forgotten"] - figures[f"forgotten_after_{stage}"] for stage in ("unlearning", "continual")))
 
@@ -86,21 +104,22 @@ def evaluate(way, changes, firsts, device="taox", learned=None, report=None):
 
 def main():
     """Evaluate the candidates, print what they came to, and name the best of each way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--way", choices=sorted(CANDIDATES), action="append", help="one way only (default: both)")
-    console, learned = Console(), {}
-    for way in parser.parse_args().way or CANDIDATES:
-        rows, found = [], {}
-        for name, changes in CANDIDATES[way].items():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    console, learned, beaten = Console(), {}, None
+    for way, candidates in CANDIDATES.items():
+        rows, found, known = [], {}, {}
+        for name, changes in candidates.items():
             runs = evaluate(way, changes, FIRSTS, learned=learned)
             figures = judge(runs)
-            found[name] = margin(figures), entropy(runs)
+            found[name], known[name] = (margin(figures, beaten), entropy(runs)), figures["wanted_after_continual"]
             rows.append([name, *map(percent, figures.values()), f"{100 * found[name][0]:+.1f}",
                          f"{found[name][1]:.3f}"])
             console.print("; ".join(rows[-1]), highlight=False, soft_wrap=True)
         console.print(as_table(Grid(f"{way}, persons {FIRSTS[0]} to {FIRSTS[-1] + LEARNED}", (
             "", *(key.replace("_", "\n") for key in figures), "margin,\npoints", "entropy"), rows)))
-        console.print(f"chosen for {way}: {best_of(found)}", highlight=False)
+        best = best_of(found)
+        beaten = known[best]
+        console.print(f"chosen for {way}: {best}", highlight=False)
 
 
 if __name__ == "__main__":
