@@ -22,8 +22,8 @@ from rmdlora.golden.training import OracleUnit, one_thread
 from ..board import Board
 from ..hybrid import ArrayRead, Machine
 
-__all__ = ["SIGMAS_US", "Agreement", "Run", "judge", "land", "measure_published", "move_adapters", "run_seed",
-           "wanted_share"]
+__all__ = ["SIGMAS_US", "Agreement", "Run", "begin", "carry_on", "judge", "land", "measure_published",
+           "move_adapters", "run_seed", "wanted_share"]
 
 SIGMAS_US = (0, 1, 2, 5, 10)        # programming spreads
 
@@ -69,21 +69,37 @@ def run_seed(configuration, recipe, seed, clips, hardware=True, report=None, net
     ``network``: of the same seed, where it has learned already; ``preset``: of the cells, where it is not the
     configuration's. ``report(what)`` is called at each step.
     """
-    def note(what):
-        return (lambda: report(what)) if report else None
-
-    data = prepare_clips(clips, seed)
-    network = network or learn_weights(data, recipe, seed, note("learn"))
-    run = Run(data, Machine(configuration, preset), network)
-    hybrid = run.machine.program(network, calibration_clips(data, seed))
+    run = begin(configuration, recipe, seed, prepare_clips(clips, seed), report, network, preset)
     unit = OracleUnit(configuration, seed) if hardware else None
+    for stage in tuple(STAGES)[1:]:
+        carry_on(run, recipe, stage, unit, seed, report)
+    return run
+
+
+@one_thread()
+def begin(configuration, recipe, seed, data, report=None, network=None, preset=None):
+    """The `Run` on ``data`` (`SpeakerData`) of a network that has learned and is programmed; parameters as `run_seed`.
+    """
+    network = network or learn_weights(data, recipe, seed, counted(report, "learn"))
+    run = Run(data, Machine(configuration, preset), network)
     with torch.no_grad():
         run.floats = network(data.test[0])[:, :LEARNED]
-    for stage in STAGES:
-        if stage != "learn":
-            hybrid = train_adapter(hybrid, network, data, recipe, stage, run.machine.train, unit, seed, note(stage))
-        run.keep(stage, hybrid)
+    run.keep("learn", run.machine.program(network, calibration_clips(data, seed)))
     return run
+
+
+@one_thread()
+def carry_on(run, recipe, stage, unit, seed=0, report=None):
+    """Train the adapter of ``stage`` in the network that ``run`` ended with, and keep it; ``unit``: the one that
+    updates, or None (Adam)."""
+    network = list(run.networks.values())[-1]
+    run.keep(stage, train_adapter(network, run.network, run.data, recipe, stage, run.machine.train, unit, seed,
+                                  counted(report, stage)))
+
+
+def counted(report, what):
+    """A function without parameters that calls ``report(what)``, where there is one."""
+    return report and (lambda: report(what))
 
 
 def judge(outputs, speaker):
