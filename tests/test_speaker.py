@@ -12,7 +12,8 @@ import torch
 from rmdlora.cosim import cli
 from rmdlora.cosim.hybrid import Machine
 from rmdlora.cosim.ledger import Workload, count_hybrid, count_input
-from rmdlora.cosim.speaker import stages, task
+from rmdlora.cosim.speaker import choose, stages, task
+from rmdlora.cosim.speaker.choose import best_of, evaluate, margin
 from rmdlora.cosim.speaker.stages import judge, land, measure_published, run_seed
 from rmdlora.golden import lora
 from rmdlora.golden.calibration import observe
@@ -22,13 +23,18 @@ from rmdlora.golden.speaker.recipe import (
     FORGET,
     JITTER,
     LEARNED,
+    LEVEL,
     NEW,
     Recipe,
+    draw_row,
     learn_weights,
+    mask_channels,
     prepare_clips,
     stage_batches,
+    vary,
 )
 from rmdlora.golden.speaker.spikes import (
+    APART,
     CHANNELS,
     RATE,
     TEST,
@@ -37,6 +43,7 @@ from rmdlora.golden.speaker.spikes import (
     Clips,
     encode_clip,
     load_clips,
+    rehearse_split,
     split_clips,
 )
 from rmdlora.golden.speaker.unrolled import UnrolledTraining
@@ -82,6 +89,17 @@ def test_test_clips_are_the_last_takes_whatever_the_seed_and_no_clip_is_in_two_p
     assert len(parts) == len(set(parts)) == len(clips.speaker)
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_a_rehearsal_hears_no_test_clip_and_is_judged_on_takes_apart_from_those_it_trains_on(late):
+    clips = made_up_clips(takes=20)
+    split = rehearse_split(clips, late)
+    taken, judged = (np.unique(clips.take[part]) for part in (split.train, split.test))
+    assert not set(split_clips(clips).test) & {*split.train, *split.test} and len(split.validation) == 0
+    assert (len(taken), len(judged)) == (8, 6)
+    gap = judged.min() - taken.max() if late else taken.min() - judged.max()
+    assert gap == APART + 1
+
+
 def test_a_neuron_leaks_fires_above_its_threshold_and_forgets_what_it_carried():
     network = Recurrent(channels=1, hidden=1, outputs=2)
     with torch.no_grad():
@@ -112,14 +130,85 @@ def test_enrolling_shows_the_new_and_every_retained_speaker_as_often_and_never_t
         assert torch.bincount(label, minlength=NEW + 1).tolist() == [4 * (person != FORGET) for person in range(6)]
 
 
-def test_a_batch_differs_from_its_clips_by_one_count_up_or_down_and_stays_within_the_counts():
-    data = prepare_clips(made_up_clips())
-    clips = data.train[0].flatten(1)
-    for counts, _ in stage_batches(data, dataclasses.replace(Recipe(), unlearn_steps=2), "unlearn", 3):
-        off = (counts.flatten(1)[:, None] - clips[None]).abs()                  # (batch, clips, counts)
-        nearest = off[torch.arange(len(off)), off.mean(dim=2).argmin(dim=1)]
-        assert nearest.max() == 1 and 0.1 < nearest.mean() < 2 * JITTER + 0.05
-        assert counts.min() >= 0 and counts.max() <= TOP
+def test_a_clip_as_it_might_have_been_moves_together_and_one_by_one_and_stays_within_the_counts(monkeypatch):
+    draw = torch.Generator().manual_seed(3)
+    counts = torch.randint(0, TOP + 1, (60, 4, 12), generator=draw).float()
+    varied = vary(counts, draw)
+    off = (varied - counts).abs().flatten(1)
+    assert varied.min() >= 0 and varied.max() <= TOP and off.max() == LEVEL + 1 and off.max(dim=1)[0].min() >= 1
+    monkeypatch.setattr("rmdlora.golden.speaker.recipe.JITTER", 0.0)
+    inner = (counts > LEVEL) & (counts < TOP)
+    moves = set()
+    for clip, moved, seen in zip(counts, vary(counts, draw), inner, strict=True):
+        assert not moved[clip == 0].any()
+        (move,) = torch.unique((moved - clip)[seen]).tolist()
+        moves.add(move)
+    assert moves == {-1.0, 0.0, 1.0} and 0 < JITTER < 0.5
+
+
+def test_half_of_the_clips_lose_a_stretch_of_channels_in_every_window():
+    counts = torch.ones(200, 3, 28)
+    masked = mask_channels(counts, 1 / 7, torch.Generator().manual_seed(4))
+    lost = masked == 0
+    assert torch.equal(lost.any(dim=1), lost.all(dim=1))
+    widths = lost[:, 0].sum(dim=1)
+    assert set(widths.tolist()) == {0, 4} and 70 < int((widths > 0).sum()) < 130
+    ends = torch.nn.functional.pad(lost[:, 0].float(), (1, 1)).diff(dim=1).clamp(min=0).sum(dim=1)
+    assert torch.equal(ends, (widths > 0).float())
+    assert torch.equal(mask_channels(counts, 0.0, torch.Generator()), counts)
+
+
+def test_clips_lose_channels_in_enrolling_and_in_no_other_stage():
+    data = prepare_clips(made_up_clips(windows=10))
+    recipe = dataclasses.replace(Recipe(), mask=0.5, batch=40, unlearn_steps=2, continual_steps=2)
+    silent = {stage: [float((counts == 0).all(dim=1).float().mean()) for counts, _ in stage_batches(
+        data, recipe, stage, 3)] for stage in ("unlearn", "continual")}
+    assert max(silent["unlearn"]) < 0.02 and min(silent["continual"]) > 0.1
+
+
+def test_the_sixth_row_stands_at_right_angles_to_the_others_and_is_as_long():
+    rows = torch.randn(5, 40, generator=torch.Generator().manual_seed(1)) + 0.3
+    row = draw_row(rows, torch.Generator().manual_seed(2))
+    assert float((rows @ row).abs().max()) < 1e-4 * float(row.norm()) * float(rows.norm(dim=1).max())
+    assert float(row.norm()) == pytest.approx(float(rows.norm(dim=1).mean()), rel=1e-5)
+    network = learn_weights(prepare_clips(made_up_clips()), dataclasses.replace(Recipe(), learn_steps=1), hidden=16)
+    readout = network.weights["fc2"].detach()
+    assert float((readout[:LEARNED] @ readout[NEW]).abs().max()) < 1e-4
+
+
+GOOD = {"learned": 1.0, "retained_before": 1.0, "forgotten_after_unlearning": 0.0, "retained_after_unlearning": 1.0,
+        "forgotten_after_continual": 0.0, "retained_after_continual": 1.0, "new": 1.0}
+
+
+@pytest.mark.parametrize("changed, expected", [
+    ({}, 0.02), ({"retained_after_continual": 0.97}, -0.01), ({"new": 0.85}, -0.05), ({"learned": 0.94}, -0.01),
+    ({"forgotten_after_unlearning": 0.1}, -0.05), ({"retained_before": 0.9, "retained_after_unlearning": 0.9}, 0.02)])
+def test_a_candidate_is_judged_by_what_it_misses_most(changed, expected):
+    assert margin(GOOD | changed) == pytest.approx(expected)
+
+
+def test_the_recipe_is_a_candidate_and_the_largest_margin_is_chosen_and_of_several_the_surest():
+    assert best_of({"one": (0.01, 0.1), "two": (0.03, 0.3), "three": (0.03, 0.2)}) == "three"
+    assert Recipe().mask in [changes["mask"] for changes in choose.CANDIDATES.values()]
+    assert all(set(changes) <= set(choose.ENROLLING) for changes in choose.CANDIDATES.values())
+
+
+def test_candidates_are_judged_in_rehearsals_and_what_they_share_is_learned_once(monkeypatch):
+    configuration, clips, recipe, network = small(takes=20)
+    learned = []
+    monkeypatch.setattr(choose, "load_configuration", lambda name: configuration)
+    monkeypatch.setattr(stages, "learn_weights", lambda data, *rest: learned.append(data) or network)
+    recipe = dataclasses.replace(recipe, unlearn_steps=2, continual_steps=2)
+    begun = {}
+    first, second, again = (evaluate(dataclasses.replace(recipe, mask=mask), clips, ((0, True),), begun=begun)[0]
+                            for mask in (0.0, 0.5, 0.0))
+    assert len(learned) == 1 and torch.equal(first.speaker, learned[0].test[1])
+    wanted = clips.counts[rehearse_split(clips, True).test]
+    assert np.array_equal(learned[0].test[0].numpy(), wanted)
+    assert torch.equal(first.outputs["unlearn"], second.outputs["unlearn"])
+    assert not torch.equal(first.outputs["continual"], second.outputs["continual"])
+    assert torch.equal(first.outputs["continual"], again.outputs["continual"]) and choose.entropy(first) > 0
+    assert choose.mean_figures([first, second])["learned"] == judge(first.outputs, first.speaker)["learned"]
 
 
 def test_windows_add_to_the_states_as_if_their_vectors_had_come_in_one_backward():
@@ -176,9 +265,9 @@ def test_an_update_over_time_shrinks_with_its_gradient_and_is_bounded_where_that
     assert 2 * plain < huge < 1000 * plain
 
 
-def small(hidden=64):
+def small(hidden=64, takes=8):
     """A configuration, clips, a recipe and a network that has learned them."""
-    clips = made_up_clips()
+    clips = made_up_clips(takes)
     configuration = dataclasses.replace(SPEAKER, geometry=Geometry(max_inputs=64, max_outputs=64, max_rank=16))
     recipe = Recipe(batch=32, learn_steps=40, learn_rate=0.002, unlearn_steps=40, continual_steps=40,
                     hardware=Rates(0.005, 0.005, 3), optimiser_rate=0.04)

@@ -15,9 +15,10 @@ __all__ = ["gather"]
 RULE = (
     "Selection rule: the last 4 of a speaker's 20 takes of each digit are for test, whatever the seed; 3 of the "
     "others, drawn by the seed, for validation. Every length and rate of the recipe was set on validation clips of "
-    "seeds 0 to 3, the jitter of counts on takes 14 to 16 held out from a training on the 13 before; each training "
-    "runs its fixed number of updates and its last state is taken. So no epoch, threshold or seed was chosen on a "
-    "test clip.")
+    "seeds 0 to 3, the jitter of counts on takes 14 to 16 held out from a training on the 13 before; how else clips "
+    "are varied, and how the sixth row is drawn, in rehearsals of the task on the first 16 takes (see "
+    "cosim/speaker/choose.py: eight to train, six others to judge). Each training runs its fixed number of updates and "
+    "its last state is taken. So no epoch, threshold or seed was chosen on a test clip.")
 HEARD = (
     "Spikes are counts of a plain mel filter bank over clips of the Free Spoken Digit Dataset (CC BY-SA 4.0), each "
     "relative to its own peak; the published figures are of Spiking Speech Commands and do not compare.")

@@ -1,14 +1,17 @@
 """The speaker task step by step: learn five speakers, unlearn one by label obfuscation, enrol a sixth.
 
 Clips are split take by take of every digit: the last takes are for test, whatever the seed, which draws the clips for
-validation among the others. Every length and rate here was chosen on validation clips; a run makes its fixed number of
-updates, and its last state is its result, so no epoch, threshold or seed was chosen on a test clip.
+validation among the others. Lengths and rates were set on validation clips; how clips are varied, and how the sixth row
+is drawn, in rehearsals on takes that are not for test (`rmdlora.cosim.speaker.choose` holds candidates and rule). A run
+makes its fixed number of updates, and its last state is its result, so no epoch, threshold or seed was chosen on a test
+clip.
 
 The recipe is the authors' in outline: in unlearning every clip of the speaker to forget gets a label drawn anew among
 the others, each time it is seen; enrolling replays the training clips of the retained speakers beside the new one's.
-A mini-batch shows every speaker as often, and every clip with some counts one up or down, on which no voice hangs. The
-readout's sixth row is drawn once from the spread of the other five and programmed with them; it is never trained:
-enrolling steers the hidden spikes towards it. Both adapters, of rank 8 each, are summed.
+A mini-batch of these two shows every speaker as often. No clip is seen twice alike: its counts go up and down, together
+and one by one, and in enrolling half of the clips lose some channels, so no voice hangs on a single count or channel.
+The readout's sixth row is drawn once, at right angles to the other five and as long as they are, and programmed with
+them; it is never trained: enrolling steers the hidden spikes towards it. Both adapters, of rank 8 each, are summed.
 """
 
 import dataclasses
@@ -22,19 +25,23 @@ from .network import ADAPTED, HIDDEN, Recurrent
 from .spikes import TOP, split_clips
 from .unrolled import UnrolledTraining
 
-__all__ = ["CALIBRATION", "FORGET", "JITTER", "LEARNED", "NEW", "RANK", "STAGES", "Recipe", "SpeakerData",
-           "calibration_clips", "learn_weights", "prepare_clips", "stage_batches", "train_adapter"]
+__all__ = ["CALIBRATION", "FORGET", "JITTER", "LEARNED", "LEVEL", "NEW", "RANK", "STAGES", "Recipe", "SpeakerData",
+           "calibration_clips", "draw_row", "learn_weights", "mask_channels", "prepare_clips", "stage_batches",
+           "train_adapter", "vary"]
 
 LEARNED, FORGET, NEW = 5, 1, 5      # speakers 0..4 are learned, 1 of them forgotten, 5 new
 RANK = 8
 CALIBRATION = 60                    # clips that scales and gains are set from
-JITTER = 0.15                       # share of the counts that go up by one in a mini-batch of these two, and down
+JITTER = 0.15                       # share of a clip's counts that go up by one when it is seen, and down
+LEVEL = 1                           # by how much they may go up or down together
 HALVINGS = 0.4, 0.6, 0.8            # of a training's updates after which its rates halve
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How long and how fast: ``steps`` of mini-batches of ``batch`` clips; rates of Adam or of the hardware.
+
+    ``mask``: share of the channels that half of the clips lose in enrolling.
 
     An update moves a weight by a ten-thousandth at first: the recurrent layer's own are 0.03 in the root mean square,
     and an adapter about as large as those makes a network that fires by itself.
@@ -45,6 +52,7 @@ class Recipe:
     learn_rate: float = 0.001
     unlearn_steps: int = 60
     continual_steps: int = 120
+    mask: float = 1 / 7
     hardware: Rates = dataclasses.field(default_factory=lambda: Rates(0.0001, 0.0003, 3))
     optimiser_rate: float = 0.002
 
@@ -63,9 +71,9 @@ class SpeakerData:
     test: tuple
 
 
-def prepare_clips(clips, seed=0):
-    """The `SpeakerData` of `Clips`, split by ``seed``."""
-    split = split_clips(clips, seed)
+def prepare_clips(clips, seed=0, split=None):
+    """The `SpeakerData` of `Clips`, split by ``seed``, or as ``split`` (`Split`) says."""
+    split = split or split_clips(clips, seed)
     return SpeakerData(clips, *((torch.from_numpy(clips.counts[index]), torch.from_numpy(clips.speaker[index]))
                                 for index in (split.train, split.validation, split.test)))
 
@@ -91,10 +99,31 @@ def draw_balanced(part, people, steps, batch, draw):
         yield part[0][chosen], part[1][chosen]
 
 
-def jitter(counts, draw):
-    """``counts`` of which a share of `JITTER` is one more, and as many one less, within 0..`TOP`."""
+def vary(counts, draw):
+    """``counts`` (n, windows, channels) as they might have been, within 0..`TOP`: all of a clip that are not 0 up to
+    `LEVEL` more or less, by as much; then of all a share of `JITTER` one more, and as many one less."""
+    moved = torch.randint(-LEVEL, LEVEL + 1, (len(counts), 1, 1), generator=draw)
+    counts = torch.where(counts > 0, counts + moved, counts).clamp(0, TOP)
     drawn = torch.rand(counts.shape, generator=draw)
     return (counts + (drawn < JITTER).float() - (drawn > 1 - JITTER).float()).clamp(0, TOP)
+
+
+def mask_channels(counts, share, draw):
+    """``counts`` (n, windows, channels) of which half of the clips lose a ``share`` of the channels, neighbours drawn
+    clip by clip."""
+    channels = counts.shape[2]
+    width = round(share * channels)
+    first = torch.randint(0, channels - width + 1, (len(counts), 1, 1), generator=draw)
+    lost = (torch.arange(channels) >= first) & (torch.arange(channels) < first + width)
+    return torch.where(lost & (torch.rand(len(counts), 1, 1, generator=draw) < 0.5), 0.0, counts)
+
+
+def draw_row(rows, draw):
+    """A row (hidden,) at right angles to all of ``rows`` (n, hidden), as long as they are in the mean."""
+    spanned = torch.linalg.qr(rows.T)[0]                    # (hidden, n)
+    row = torch.randn(rows.shape[1], generator=draw)
+    row = row - spanned @ (spanned.T @ row)
+    return row * rows.norm(dim=1).mean() / row.norm()
 
 
 def learn_weights(data, recipe, seed=0, report=None, hidden=HIDDEN):
@@ -106,13 +135,12 @@ def learn_weights(data, recipe, seed=0, report=None, hidden=HIDDEN):
     part = of_speakers(data.train, range(LEARNED))
     for counts, speaker in draw_batches(*part, recipe.learn_steps, recipe.batch, draw):
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(network(counts)[:, :LEARNED], speaker).backward()
+        torch.nn.functional.cross_entropy(network(vary(counts, draw))[:, :LEARNED], speaker).backward()
         optimiser.step()
         if report:
             report()
     with torch.no_grad():
-        rows = network.weights["fc2"][:LEARNED]
-        network.weights["fc2"][NEW] = rows.mean() + rows.std() * torch.randn(rows.shape[1], generator=draw)
+        network.weights["fc2"][NEW] = draw_row(network.weights["fc2"][:LEARNED], draw)
         network.biases["fc2"][NEW] = 0.0
     return network
 
@@ -130,11 +158,11 @@ def stage_batches(data, recipe, stage, seed):
     if stage == "unlearn":
         for counts, speaker in draw_balanced(data.train, range(LEARNED), recipe.unlearn_steps, recipe.batch, draw):
             label = obfuscated(speaker, draw)
-            yield jitter(counts, draw), label
+            yield vary(counts, draw), label
         return
     people = set(range(LEARNED + 1)) - {FORGET}
     for counts, speaker in draw_balanced(data.train, people, recipe.continual_steps, recipe.batch, draw):
-        yield jitter(counts, draw), speaker
+        yield mask_channels(vary(counts, draw), recipe.mask, draw), speaker
 
 
 # stage: the adapters summed in it, and how many outputs there are

@@ -19,7 +19,7 @@ import numpy as np
 from ..data import default_folder
 from ..spec.refusal import RefusedValue
 
-__all__ = ["CHANNELS", "TOP", "WINDOWS", "Clips", "Split", "encode_clip", "load_clips", "split_clips"]
+__all__ = ["CHANNELS", "TOP", "WINDOWS", "Clips", "Split", "encode_clip", "load_clips", "rehearse_split", "split_clips"]
 
 ARCHIVE = "fsdd_train.npz"
 SOURCE = "Free Spoken Digit Dataset (CC BY-SA 4.0), mel filter bank"
@@ -30,6 +30,7 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 4000.0
 RANGE_DB = 50.0             # below the clip's peak a channel is silent
 TOP = 7                     # count of the peak
 TEST, VALIDATION = 4, 3     # takes of a digit by a speaker
+APART = 2                   # of them that nobody hears in a rehearsal, between those trained on and those judged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,3 +118,25 @@ def split_clips(clips, seed=0):
             parts["validation"].append(others[:VALIDATION])
             parts["train"].append(others[VALIDATION:])
     return Split(**{name: np.sort(np.concatenate(part)) for name, part in parts.items()})
+
+
+def rehearse_split(clips, late=True):
+    """A `Split` whose ``test`` are takes far from those of ``train``; those that `split_clips` keeps for test are in no
+    part of it.
+
+    The other takes of a digit by a speaker are halved. ``late``: trained on the first half, tested on the second
+    without its first `APART` takes; else trained on the second, tested on the first without its last `APART`. Takes
+    that follow each other sound alike, so this is further apart than a take drawn among the others; ``validation`` is
+    empty.
+    """
+    parts = {"train": [], "test": []}
+    for speaker in np.unique(clips.speaker):
+        for digit in np.unique(clips.digit):
+            takes = np.flatnonzero((clips.speaker == speaker) & (clips.digit == digit))
+            takes = takes[np.argsort(clips.take[takes], kind="stable")][:-TEST]
+            takes = takes if late else takes[::-1]
+            half = len(takes) // 2
+            parts["train"].append(takes[:half])
+            parts["test"].append(takes[half + APART:])
+    train, test = (np.sort(np.concatenate(part)) for part in parts.values())
+    return Split(train, test[:0], test)
