@@ -41,7 +41,8 @@ HALVINGS = 0.4, 0.6, 0.8            # of a training's updates after which its ra
 class Recipe:
     """How long and how fast: ``steps`` of mini-batches of ``batch`` clips; rates of Adam or of the hardware.
 
-    ``mask``: share of the channels that half of the clips lose in enrolling.
+    ``learn_falling``: whether the rate of learning falls to 0 along a half cosine. ``mask``: share of the channels that
+    half of the clips lose in enrolling.
 
     An update moves a weight by a ten-thousandth at first: the recurrent layer's own are 0.03 in the root mean square,
     and an adapter about as large as those makes a network that fires by itself.
@@ -50,6 +51,7 @@ class Recipe:
     batch: int = 64
     learn_steps: int = 300
     learn_rate: float = 0.001
+    learn_falling: bool = False
     unlearn_steps: int = 60
     continual_steps: int = 120
     mask: float = 1 / 7
@@ -132,11 +134,14 @@ def learn_weights(data, recipe, seed=0, report=None, hidden=HIDDEN):
     network = Recurrent(data.clips.counts.shape[2], hidden, seed=seed)
     draw = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learn_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.learn_steps)
     part = of_speakers(data.train, range(LEARNED))
     for counts, speaker in draw_batches(*part, recipe.learn_steps, recipe.batch, draw):
         optimiser.zero_grad()
         torch.nn.functional.cross_entropy(network(vary(counts, draw))[:, :LEARNED], speaker).backward()
         optimiser.step()
+        if recipe.learn_falling:
+            schedule.step()
         if report:
             report()
     with torch.no_grad():
