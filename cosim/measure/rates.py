@@ -5,6 +5,7 @@ work is full reads of one tile, back to back. What was read is compared with the
 answers is worth nothing.
 """
 
+import collections
 import pathlib
 import statistics
 import tempfile
@@ -19,15 +20,16 @@ from ..transport import LaneFailure
 
 __all__ = ["measure_rates"]
 
+AGAIN = 5       # of native reads, a fraction of a second each, in a turn
 CHECKED = {True: "", False: "_unchecked"}
 
 
-def measure_rates(configuration, vectors=16, repeats=3, tuned=True):
+def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
     """Measure both lanes and return a flat dict: rates in clock cycles a second, and what they were measured on.
 
-    Parameters: ``configuration``; ``vectors``, full tile reads of a run; ``repeats``, runs of each lane, with checks
-    and without, taken in turn: rates are medians over them; ``tuned``, whether native builds are, but one. Builds what
-    the cache lacks first.
+    Parameters: ``configuration``; ``vectors``, full tile reads of a run; ``repeats``, turns in which each lane runs,
+    with checks and without, the native ones `AGAIN` times: rates are medians over them all; ``tuned``, whether native
+    builds are, but one. Builds what the cache lacks first.
 
     ``native_cycles_per_second``, ``cocotb_cycles_per_second``: of the system while it reads tiles, with checks;
     ``..._unchecked``: without; ``..._of_processor``: over the processor's time, which other work on the machine does
@@ -41,33 +43,38 @@ def measure_rates(configuration, vectors=16, repeats=3, tuned=True):
     def exercise(**given):
         return Exercise(NativeLane(configuration, board=True, **given), configuration, reads)
 
-    native = {checks: exercise(checks=checks, tuned=tuned) for checks in CHECKED}
-    dwelling, untuned = exercise(tuned=tuned), exercise()
-    dwelling.lane.dwell()
+    native = {f"native_cycles_per_second{suffix}": exercise(checks=checks, tuned=tuned)
+              for checks, suffix in CHECKED.items()}
+    checked, *_ = native.values()
+    native |= {"native_dwelling_cycles_per_second": exercise(tuned=tuned),
+               "native_untuned_cycles_per_second": exercise()}
+    native["native_dwelling_cycles_per_second"].lane.dwell()
     design = {checks: system_design(configuration, checks=checks) for checks in CHECKED}
-    others = {"native_dwelling_cycles_per_second": dwelling, "native_untuned_cycles_per_second": untuned}
-    taken, made = {}, set()
+    taken, made = collections.defaultdict(list), set()
     with tempfile.TemporaryDirectory(prefix="rmdlora-") as folder:
         path = pathlib.Path(folder) / "layer.npz"
         np.savez(path, weights=reads.weights, x=reads.x, y=reads.expected)
         given = {"configuration": describe_configuration(configuration), "layer": str(path)}
         for _ in range(repeats):
+            for _ in range(AGAIN):
+                counts = set()
+                for name, lane in native.items():
+                    clocks, seconds, converted = lane.read_tiles()
+                    taken[name].append(clocks / seconds)
+                    counts |= {clocks}
+                    made |= {converted}
+                if len(counts) != 1:
+                    raise LaneFailure("a lane that is built otherwise or passes over no clock must count as any other, "
+                                      f"not {sorted(counts)}")
             for checks, suffix in CHECKED.items():
-                clocks, seconds, converted = native[checks].read_tiles()
-                taken.setdefault(f"native_cycles_per_second{suffix}", []).append(clocks / seconds)
                 noted = run_bench(design[checks], "rmdlora.cosim.benches.tiles_bench", folder, given, seed=SEED)
                 times = np.array([noted["seconds"], noted["processor_seconds"]])
-                taken.setdefault(f"cocotb_cycles_per_second{suffix}", []).append(noted["clocks"] / times)
-                made |= {converted, noted["conversions"]}
-            for name, lane in others.items():
-                count, seconds, converted = lane.read_tiles()
-                taken.setdefault(name, []).append(count / seconds)
-                made |= {converted}
-                if count != clocks:
-                    raise LaneFailure("a lane that is built otherwise or passes over no clock must count as any other")
-            lora_clocks, seconds = native[True].keep_lora_busy(clocks)
-            taken.setdefault("native_lora_cycles_per_second", []).append(lora_clocks / seconds)
-    for lane in (*native.values(), dwelling, untuned):
+                taken[f"cocotb_cycles_per_second{suffix}"].append(noted["clocks"] / times)
+                made |= {noted["conversions"]}
+    for _ in range(repeats):
+        lora_clocks, seconds = checked.keep_lora_busy(clocks)
+        taken["native_lora_cycles_per_second"].append(lora_clocks / seconds)
+    for lane in native.values():
         lane.check()
     if len(made) != 1:
         raise LaneFailure(f"both lanes must make the same conversions, not {sorted(made)}")
@@ -75,6 +82,6 @@ def measure_rates(configuration, vectors=16, repeats=3, tuned=True):
              for index, suffix in enumerate(("", "_of_processor"))}
     return rates | {"conversions": made.pop(), "configuration": configuration.name,
                     "multipliers": configuration.lora.multipliers,
-                    "native_passed": round(native[True].passed / clocks, 3),
+                    "native_passed": round(checked.passed / clocks, 3),
                     "tile": f"{len(reads.x[0])}x{configuration.geometry.tile_columns}", "tile_reads": vectors,
                     "clocks": clocks, "repeats": repeats}
