@@ -1,7 +1,10 @@
+import dataclasses
+
 import pytest
 from rmdlora.cosim.exercise import Exercise, TileReads
 from rmdlora.cosim.measure.rates import measure_rates
 from rmdlora.cosim.native import NativeLane
+from rmdlora.cosim.transport import LaneFailure
 from rmdlora.golden.spec.configuration import load_configuration
 
 
@@ -39,3 +42,12 @@ def test_what_a_build_is_tuned_for_reads_as_the_oracle_and_keeps_every_rule():
     exercise.train()
     assert exercise.driver.counters()["update"] > before
     exercise.check()
+
+
+def test_cells_that_are_not_ideal_are_read_but_not_judged():
+    ideal = load_configuration("tiny")
+    noisy = dataclasses.replace(ideal, device=dataclasses.replace(ideal.device, preset="taox"))
+    lane = NativeLane(ideal, board=True)
+    Exercise(lane, noisy, TileReads(noisy), judged=False).read_tiles()
+    with pytest.raises(LaneFailure, match="must be the oracle's"):
+        Exercise(lane, noisy, TileReads(noisy)).read_tiles()
