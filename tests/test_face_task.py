@@ -8,8 +8,9 @@ import pytest
 import torch
 from blobs import draw_blobs
 from rmdlora.cosim import chip, cli
+from rmdlora.cosim.choice import best_of
 from rmdlora.cosim.face import choose, task
-from rmdlora.cosim.face.choose import best_of, margin
+from rmdlora.cosim.face.choose import margin
 from rmdlora.cosim.face.stages import judge, run_hybrid, run_reprogrammed, share_read
 from rmdlora.cosim.hybrid import Machine
 from rmdlora.golden.face.recipe import (

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from rmdlora.cosim import cli
+from rmdlora.cosim.choice import best_of
 from rmdlora.cosim.hybrid import Machine
 from rmdlora.cosim.ledger import Workload, count_hybrid, count_input
 from rmdlora.cosim.speaker import choose, stages, task
-from rmdlora.cosim.speaker.choose import best_of, evaluate, margin
+from rmdlora.cosim.speaker.choose import evaluate, margin
 from rmdlora.cosim.speaker.stages import judge, land, measure_published, run_seed
 from rmdlora.golden import lora
 from rmdlora.golden.calibration import observe

@@ -23,6 +23,7 @@ everybody known at the end 95.6 %, a margin of -2.2 points. The 14 in float were
 
 import argparse
 import dataclasses
+import functools
 
 import torch
 from rich.console import Console
@@ -31,13 +32,14 @@ from rmdlora.golden.face.recipe import FOLDS, LEARNED, Recipe, learn_weights, pr
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.training import Rates
 
+from .. import choice
 from ..outcome import Grid, as_table, percent
 from .stages import KNOWN, judge, run_hybrid, run_reprogrammed, shown
 
-__all__ = ["CANDIDATES", "FIRSTS", "best_of", "evaluate", "margin"]
+__all__ = ["CANDIDATES", "FIRSTS", "evaluate", "margin"]
 
 FIRSTS = tuple(range(6, 15))
-ALLOWED = {"learned": 0.95, "new": 0.90, "forgotten": 0.05, "retained_within": 0.03}
+margin = functools.partial(choice.margin, within=0.03)
 
 LATE, EVEN = (0.5, 0.75, 0.875), (0.4, 0.6, 0.8)        # shares of the updates after which rates halve
 # way: {name: fields of the recipe}; what the chosen one of the first way knows at the end, the second is to pass
@@ -56,27 +58,11 @@ CANDIDATES = {
 }
 
 
-def margin(figures, beaten=None):
-    """The smallest distance of ``figures`` (`stages.judge`) to what is wanted, in shares; below 0 something is missed.
-    ``beaten``: the share of everybody known at the end that is to be passed.
-    """
-    above = [] if beaten is None else [figures["wanted_after_continual"] - beaten]
-    kept = figures["retained_before"] - ALLOWED["retained_within"]
-    return min(figures["learned"] - ALLOWED["learned"], figures["new"] - ALLOWED["new"], *above,
-               *(figures[f"retained_after_{stage}"] - kept for stage in ("unlearning", "continual")),
-               *(ALLOWED["forgotten"] - figures[f"forgotten_after_{stage}"] for stage in ("unlearning", "continual")))
-
-
 def entropy(runs):
     """Mean cross entropy of the test pictures of everybody known at the end."""
     each = [torch.nn.functional.cross_entropy(run.logits["continual"], run.identity, reduction="none")[
         shown(run.identity, KNOWN)] for run in runs]
     return float(torch.cat(each).mean())
-
-
-def best_of(found):
-    """The name in ``found`` {name: (margin, entropy)} with the largest margin; of several, the least entropy."""
-    return max(found, key=lambda name: (round(found[name][0], 6), -found[name][1]))
 
 
 def evaluate(way, changes, firsts, device="taox", learned=None, report=None):
@@ -117,7 +103,7 @@ def main():
             console.print("; ".join(rows[-1]), highlight=False, soft_wrap=True)
         console.print(as_table(Grid(f"{way}, persons {FIRSTS[0]} to {FIRSTS[-1] + LEARNED}", (
             "", *(key.replace("_", "\n") for key in figures), "margin,\npoints", "entropy"), rows)))
-        best = best_of(found)
+        best = choice.best_of(found)
         beaten = known[best]
         console.print(f"chosen for {way}: {best}", highlight=False)
 

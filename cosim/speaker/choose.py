@@ -21,6 +21,7 @@ retained one (with a seventh of the channels masked).
 import argparse
 import copy
 import dataclasses
+import functools
 
 import torch
 from rich.console import Console
@@ -29,13 +30,14 @@ from rmdlora.golden.speaker.spikes import load_clips, rehearse_split
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.training import OracleUnit
 
+from .. import choice
 from ..outcome import Grid, as_table, percent
 from .stages import begin, carry_on, judge
 
-__all__ = ["CANDIDATES", "REHEARSALS", "best_of", "evaluate", "margin"]
+__all__ = ["CANDIDATES", "REHEARSALS", "evaluate", "margin"]
 
 REHEARSALS = ((0, True), (1, True), (2, False))         # seed, and whether it is judged on late takes
-ALLOWED = {"learned": 0.95, "new": 0.90, "forgotten": 0.05, "retained_within": 0.02}
+margin = functools.partial(choice.margin, within=0.02)
 
 # name: fields of the recipe
 CANDIDATES = {f"{steps} steps{', rate falling' if falling else ''}, mask {name}": {
@@ -43,15 +45,6 @@ CANDIDATES = {f"{steps} steps{', rate falling' if falling else ''}, mask {name}"
     for steps, falling in ((300, False), (600, True))
     for name, share in (("none", 0.0), ("a 14th", 1 / 14), ("a 7th", 1 / 7))}
 ENROLLING = {"mask": 0.0}               # what learning and unlearning know nothing of
-
-
-def margin(figures):
-    """The smallest distance of ``figures`` (`stages.judge`) to what is wanted, in shares; below 0 something is missed.
-    """
-    kept = figures["retained_before"] - ALLOWED["retained_within"]
-    return min(figures["learned"] - ALLOWED["learned"], figures["new"] - ALLOWED["new"],
-               *(figures[f"retained_after_{stage}"] - kept for stage in ("unlearning", "continual")),
-               *(ALLOWED["forgotten"] - figures[f"forgotten_after_{stage}"] for stage in ("unlearning", "continual")))
 
 
 def mean_figures(runs):
@@ -64,11 +57,6 @@ def entropy(run):
     """Mean cross entropy of the clips of everybody known at the end."""
     known = run.speaker != FORGET
     return float(torch.nn.functional.cross_entropy(run.outputs["continual"][known], run.speaker[known]))
-
-
-def best_of(found):
-    """The name in ``found`` {name: (margin, entropy)} with the largest margin; of several, the least entropy."""
-    return max(found, key=lambda name: (round(found[name][0], 6), -found[name][1]))
 
 
 def evaluate(recipe, clips, rehearsals=REHEARSALS, device="taox", begun=None):
@@ -111,7 +99,7 @@ def main():
         console.print("; ".join(rows[-1]), highlight=False, soft_wrap=True)
     console.print(as_table(Grid(f"mean of {len(REHEARSALS)} rehearsals", (
         "", *(key.replace("_", "\n") for key in figures), "margin,\npoints", "entropy"), rows)))
-    console.print(f"chosen: {best_of(found)}", highlight=False)
+    console.print(f"chosen: {choice.best_of(found)}", highlight=False)
 
 
 if __name__ == "__main__":
