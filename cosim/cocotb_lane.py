@@ -2,11 +2,11 @@
 
 A bench is a module with cocotb tests (`benches/`). It runs in the simulator's process, which never imports torch: what
 it needs comes in a JSON file and the `.npz` files that names, and what it found goes out as JSON. The clock is not
-Python's: the simulator's main program (`native/simulator.cpp`) drives it once a bench has started it.
+Python's: the simulator's main program (`native/simulator.cpp`) drives it once a bench has started it, and passes over
+the clocks in which nobody was called and nothing but timers would move.
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import pathlib
@@ -37,23 +37,23 @@ class BenchFailure(AssertionError):
 def build_bench(design, waves=False):
     """Folder with the simulator of ``design`` (a `verilate.Design` with a port ``clk``), built unless the cache has it.
     """
-    program = PROGRAM.read_text(encoding="utf-8")
+    program = {path.name: path.read_text(encoding="utf-8") for path in (PROGRAM, PROGRAM.with_name("leap.h"))}
     recipe = [pathlib.Path(path).read_text(encoding="utf-8") for path in (__file__, members.__file__)]
     libraries = cocotb_tools.config.libs_dir
-    plain = dataclasses.replace(design, timers=(), sleepers=())     # this lane simulates every clock by itself
-    identity = ("cocotb", plain, waves, program, recipe, str(libraries), BUILD_FLAGS, MAKE_FLAGS, sys.executable)
+    identity = ("cocotb", design, waves, program, recipe, str(libraries), BUILD_FLAGS, MAKE_FLAGS, sys.executable)
 
     def build(folder):
         names = design.write(folder)
         (folder / "visible.vlt").write_text(visible_ports(design), encoding="utf-8")
-        (folder / PROGRAM.name).write_text(program, encoding="utf-8")
+        for name, text in program.items():
+            (folder / name).write_text(text, encoding="utf-8")
         log = folder / "build.log"
         compiled = [f"../{name}" for name in (*names, PROGRAM.name) if name.endswith((".cpp", ".cc"))]
         sources = ["visible.vlt", *(name for name in names if name.endswith((".v", ".sv")))]
         flags = ("--vpi", *BUILD_FLAGS, *(["--trace"] if waves else []))
         run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags, "-LDFLAGS",
                   f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator", *sources, *compiled], folder, log)
-        members.describe_model(folder, design.top, waves)
+        members.describe_model(folder, design.top, waves, design.timers, design.sleepers)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")
         run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk", *MAKE_FLAGS],

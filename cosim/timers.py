@@ -1,7 +1,7 @@
 """What counts in a chip that waits: its timers, read from its text, and the values at which anybody asks for them.
 
 Through most of a crossbar read the chip waits for a time to pass: nothing in it moves but timers, each by one in every
-clock. The native lane passes over such clocks at once (`native/leap.h`). It must then know of a timer all that depends
+clock. Both lanes pass over such clocks at once (`native/leap.h`). They must then know of a timer all that depends
 on it, so a register is a timer here only if every use of it in its module has one of these forms:
 
 * it is set, to anything, or becomes itself and one more or less (``next = timer + 1'h1``);

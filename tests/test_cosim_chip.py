@@ -47,14 +47,27 @@ def test_a_vector_file_gives_what_the_oracle_says_at_the_pins(design, configurat
     assert ("va" in noted["compared"]) == trains
 
 
-def test_a_layer_read_at_the_pins_is_the_oracles(design, configuration, tmp_path):
+def test_a_layer_read_at_the_pins_is_the_oracles_whatever_is_passed_over(design, configuration, tmp_path):
     rng = np.random.default_rng(8)
     weights, x = rng.normal(size=(20, 30)), rng.integers(-128, 128, (3, 30))
     y = read_layer(map_weights(weights, configuration), x, 20, configuration)
     np.savez(tmp_path / "layer.npz", weights=weights, x=x, y=y)
     given = {"configuration": describe_configuration(configuration), "layer": str(tmp_path / "layer.npz")}
-    noted = run_bench(design, "rmdlora.cosim.benches.tiles_bench", tmp_path / "run", given, seed=8)
-    assert noted["conversions"] > 0
+    passing, dwelling = (run_bench(design, "rmdlora.cosim.benches.tiles_bench", tmp_path / "run", given | {"dwell": by},
+                                   seed=8) for by in (False, True))
+    assert passing["conversions"] > 0
+    assert passing["passed"] > passing["clocks"] / 4 and dwelling["passed"] == 0
+    for name in ("clocks", "cycles", "conversions", "y_clocks"):
+        assert passing[name] == dwelling[name]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whoever_waits_is_called_as_if_no_clock_were_passed_over(design, configuration, tmp_path, seed):
+    given = {"configuration": describe_configuration(configuration)}
+    passing, dwelling = (run_bench(design, "waits_bench", tmp_path, given | {"dwell": by}, seed)
+                         for by in (False, True))
+    assert passing["seen"] == dwelling["seen"]
+    assert passing["passed"] > 1000 and dwelling["passed"] == 0
 
 
 @pytest.mark.parametrize("given", [{"stall": 0.3, "patient": False}, {"stall": 0, "patient": True}],

@@ -9,7 +9,8 @@ from cocotb.simtime import get_sim_time
 from cocotb.triggers import RisingEdge
 from rmdlora.golden.spec.configuration import build_configuration
 
-__all__ = ["TICK_NS", "ClockCount", "configuration_of", "note", "parameters", "start", "start_clock"]
+__all__ = ["TICK_NS", "ClockCount", "configuration_of", "dwell", "note", "parameters", "passed_clocks", "start",
+           "start_clock"]
 
 TICK_NS = 10
 RESET_CLOCKS = 8
@@ -54,6 +55,18 @@ def start_clock(dut):
     """Start the clock, the simulator's own, with reset held."""
     dut.rst.value = 1
     ctypes.CDLL(None).rmd_start_clock(ctypes.c_uint64(TICK_NS))
+
+
+def passed_clocks():
+    """Clocks so far that were not simulated one by one, for nobody was called and nothing but timers moved."""
+    simulator = ctypes.CDLL(None)
+    simulator.rmd_passed.restype = ctypes.c_uint64
+    return simulator.rmd_passed()
+
+
+def dwell():
+    """From now on simulate every clock by itself."""
+    ctypes.CDLL(None).rmd_dwell()
 
 
 async def start(dut, count):

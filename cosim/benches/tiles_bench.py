@@ -1,8 +1,9 @@
 """A layer read out of the crossbar at the board's pins, against what the oracle said of the same conductances.
 
 Parameters: ``configuration`` (see `configuration_of`); ``layer``, path of an `.npz` file with ``weights`` (d, k),
-activations ``x`` (n, k) and the ``y`` (n, d) expected. Noted: what it counted, and how long the simulator took to read,
-by the clock and by the processor's time.
+activations ``x`` (n, k) and the ``y`` (n, d) expected; ``dwell``, whether every clock is simulated by itself. Noted:
+what it counted, how long the simulator took to read, by the clock and by the processor's time, and how many of those
+clocks it passed over.
 """
 
 import ctypes
@@ -12,7 +13,7 @@ import cocotb
 import numpy as np
 from cocotb.task import bridge
 from cocotb.triggers import FallingEdge
-from rmdlora.cosim.benches.bench import configuration_of, note, parameters
+from rmdlora.cosim.benches.bench import configuration_of, dwell, note, parameters, passed_clocks
 from rmdlora.cosim.benches.pins import open_pins
 from rmdlora.cosim.benches.scoreboard import Scoreboard
 from rmdlora.cosim.board import Board, conversions, violations
@@ -36,8 +37,8 @@ class FallMonitor:
 
 
 def read_layer(lane, configuration, weights, x):
-    """Bring the board up and read ``x`` with unit gains and no adapter: y, its clocks, counters, clocks, and seconds by
-    the clock and of the processor."""
+    """Bring the board up and read ``x`` with unit gains and no adapter: y, its clocks, counters, clocks, those passed
+    over, and seconds by the clock and of the processor."""
     lane.advance(START_CLOCKS)
     driver = Driver(lane, configuration)
     driver.wait_board()
@@ -45,15 +46,19 @@ def read_layer(lane, configuration, weights, x):
     layer = driver.load_adapter(np.zeros((1, inputs), np.int64), np.zeros((outputs, 1), np.int64))
     driver.set_calibration(np.ones(outputs, np.int64), np.zeros(outputs, np.int64))
     driver.clear_counters()
-    began, before = np.array([time.perf_counter(), time.process_time()]), lane.cycles
+    before, passed = lane.cycles, passed_clocks()
+    began = np.array([time.perf_counter(), time.process_time()])
     y = driver.forward(layer, x, crossbar=True)
-    seconds, clocks = np.array([time.perf_counter(), time.process_time()]) - began, lane.cycles - before
-    return y, driver.clocks("y"), driver.counters(), clocks, seconds
+    seconds = np.array([time.perf_counter(), time.process_time()]) - began
+    clocks, passed = lane.cycles - before, passed_clocks() - passed
+    return y, driver.clocks("y"), driver.counters(), clocks, passed, seconds
 
 
 @cocotb.test(timeout_time=1000, timeout_unit="ms")
 async def a_layer_read_at_the_pins_is_the_oracles(dut):
     given = parameters()
+    if given.get("dwell"):
+        dwell()
     configuration = configuration_of(given)
     with np.load(given["layer"]) as archive:
         weights, x, expected = (archive[name] for name in ("weights", "x", "y"))
@@ -63,7 +68,7 @@ async def a_layer_read_at_the_pins_is_the_oracles(dut):
     board.attach(library)
     lane = await open_pins(dut, configuration.lora.beat_elements, patient=True)
     selects = FallMonitor(dut.pin_adc_cs_n)
-    y, clocks, counters, ran, seconds = await bridge(read_layer)(lane, configuration, weights, x)
+    y, clocks, counters, ran, passed, seconds = await bridge(read_layer)(lane, configuration, weights, x)
     scores = Scoreboard(given["seed"])
     scores.compare("y", expected, y, clocks)
     scores.compare("conversions", counters["conversions"], conversions(library))
@@ -73,5 +78,5 @@ async def a_layer_read_at_the_pins_is_the_oracles(dut):
     scores.finish()
     broken, texts = violations(library)
     assert not broken, f"the board's rules must hold, but {broken} times one did not: {texts[0]}"
-    note(clocks=ran, seconds=seconds[0], processor_seconds=seconds[1], cycles=counters["forward"],
-         conversions=counters["conversions"])
+    note(clocks=ran, passed=passed, seconds=seconds[0], processor_seconds=seconds[1], cycles=counters["forward"],
+         conversions=counters["conversions"], y_clocks=np.asarray(clocks).tolist())

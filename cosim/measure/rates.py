@@ -22,6 +22,9 @@ __all__ = ["measure_rates"]
 
 AGAIN = 5       # of native reads, a fraction of a second each, in a turn
 CHECKED = {True: "", False: "_unchecked"}
+# figure: whether the parts' timing is checked, and every clock simulated by itself
+COCOTB = {"cocotb_cycles_per_second": (True, False), "cocotb_cycles_per_second_unchecked": (False, False),
+          "cocotb_dwelling_cycles_per_second": (True, True)}
 
 
 def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
@@ -34,8 +37,8 @@ def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
     ``native_cycles_per_second``, ``cocotb_cycles_per_second``: of the system while it reads tiles, with checks;
     ``..._unchecked``: without; ``..._of_processor``: over the processor's time, which other work on the machine does
     not lengthen. ``conversions``: made in each run. ``native_untuned_...``: of a build that is not tuned
-    (`native.NativeLane`). ``native_dwelling_...``: where the native lane passes over no clock
-    (`lane.StreamLane.dwell`); ``native_passed``: the share of clocks it otherwise passes over.
+    (`native.NativeLane`). ``native_dwelling_...``, ``cocotb_dwelling_...``: where the lane passes over no clock
+    (`lane.StreamLane.dwell`); ``native_passed``, ``cocotb_passed``: the share of clocks it otherwise passes over.
     ``native_lora_cycles_per_second``: of the system while the LoRA unit is busy in every clock.
     """
     reads = TileReads(configuration, vectors)
@@ -50,7 +53,7 @@ def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
                "native_untuned_cycles_per_second": exercise()}
     native["native_dwelling_cycles_per_second"].lane.dwell()
     design = {checks: system_design(configuration, checks=checks) for checks in CHECKED}
-    taken, made = collections.defaultdict(list), set()
+    taken, made, passed = collections.defaultdict(list), set(), {}
     with tempfile.TemporaryDirectory(prefix="rmdlora-") as folder:
         path = pathlib.Path(folder) / "layer.npz"
         np.savez(path, weights=reads.weights, x=reads.x, y=reads.expected)
@@ -63,25 +66,33 @@ def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
                     taken[name].append(clocks / seconds)
                     counts |= {clocks}
                     made |= {converted}
-                if len(counts) != 1:
-                    raise LaneFailure("a lane that is built otherwise or passes over no clock must count as any other, "
-                                      f"not {sorted(counts)}")
-            for checks, suffix in CHECKED.items():
-                noted = run_bench(design[checks], "rmdlora.cosim.benches.tiles_bench", folder, given, seed=SEED)
-                times = np.array([noted["seconds"], noted["processor_seconds"]])
-                taken[f"cocotb_cycles_per_second{suffix}"].append(noted["clocks"] / times)
+                need_one(counts, "a native lane built otherwise, or that passes over no clock, must count as any other")
+            counts = set()
+            for name, (checks, dwelling) in COCOTB.items():
+                noted = run_bench(design[checks], "rmdlora.cosim.benches.tiles_bench", folder,
+                                  given | {"dwell": dwelling}, seed=SEED)
+                taken[name].append(noted["clocks"] / np.array([noted["seconds"], noted["processor_seconds"]]))
                 made |= {noted["conversions"]}
+                counts |= {noted["cycles"]}
+                passed[name] = noted["passed"] / noted["clocks"]
+            need_one(counts, "a cocotb lane that passes over no clock must count as any other")
     for _ in range(repeats):
         lora_clocks, seconds = checked.keep_lora_busy(clocks)
         taken["native_lora_cycles_per_second"].append(lora_clocks / seconds)
     for lane in native.values():
         lane.check()
-    if len(made) != 1:
-        raise LaneFailure(f"both lanes must make the same conversions, not {sorted(made)}")
+    need_one(made, "both lanes must make the same conversions")
     rates = {f"{name}{suffix}": round(statistics.median(rate[index] for rate in both)) for name, both in taken.items()
              for index, suffix in enumerate(("", "_of_processor"))}
     return rates | {"conversions": made.pop(), "configuration": configuration.name,
                     "multipliers": configuration.lora.multipliers,
                     "native_passed": round(checked.passed / clocks, 3),
+                    "cocotb_passed": round(passed["cocotb_cycles_per_second"], 3),
                     "tile": f"{len(reads.x[0])}x{configuration.geometry.tile_columns}", "tile_reads": vectors,
                     "clocks": clocks, "repeats": repeats}
+
+
+def need_one(found, rule):
+    """Raise `LaneFailure` with the ``rule`` unless all that was ``found`` (a set) is one and the same."""
+    if len(found) != 1:
+        raise LaneFailure(f"{rule}, not {sorted(found)}")
