@@ -118,13 +118,13 @@ def bench_crossbar(arguments, advance, console):
     console.print(f"streamed: busy {percent(streamed['adc_busy'])} of {streamed['clocks']} clocks, "
                   f"{percent(streamed['adc_busy_steady'])} in the steady state")
     layers = measure_overhead(advance=advance)
-    table = Table(title="Clocks of a layer's read, adapters on and off; tail: after the last crossbar sum", caption=(
-        "seen: at the pins, where the others are specified"), title_justify="left", caption_justify="left")
-    for column in ("layer", "with", "without", "overhead", "tail", "seen"):
+    table = Table(title="Clocks of a layer's read at the pins, adapters on and off; tail: after the last crossbar sum",
+                  title_justify="left")
+    for column in ("layer", "with", "without", "overhead", "tail"):
         table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
     for layer, found in layers.items():
         table.add_row(layer, f"{found.active:,}", f"{found.inactive:,}", percent(found.overhead),
-                      percent(found.tail / found.active), "yes" if found.seen else "no")
+                      percent(found.tail / found.active))
     console.print(table)
     for task in sorted({layer.partition("_")[0] for layer in layers}):
         worst = max((layer for layer in layers if layer.startswith(f"{task}_")),
