@@ -29,18 +29,22 @@ COSTS = (("parameters trained", "trainable", "{:,}"), ("programming pulses", "rm
 @dataclasses.dataclass(frozen=True)
 class Workload:
     """A network as costs see it: ``shapes`` {layer: (d, k)}; ``vectors`` {layer: n that an input gives it at a time};
-    ``calls`` {layer: how often an input comes to it, where that is not once}; ``adapted`` layers; ``ranks`` {stage:
-    r} of the adapters, in the order in which they come to be."""
+    ``calls`` {layer: how often an input comes to it, where that is not once}; ``adapted`` {stage: layers} and ``ranks``
+    {stage: r} of the adapters, in the order in which they come to be."""
 
     shapes: dict
     vectors: dict
-    adapted: tuple
+    adapted: dict
     ranks: dict
     calls: dict = dataclasses.field(default_factory=dict)
 
-    def words(self, rank):
-        """Words of an adapter of ``rank``."""
-        return adapter_words([self.shapes[name] for name in self.adapted], rank)
+    def resident(self, stage):
+        """``{layer: (rank that ``stage`` trains, or 0; rank of all adapters there then)}`` of what runs in a stage."""
+        stages = list(self.ranks)
+        present = stages[:1 + stages.index(stage)]
+        both = {name: (self.ranks[stage] if name in self.adapted[stage] else 0,
+                       sum(self.ranks[each] for each in present if name in self.adapted[each])) for name in self.shapes}
+        return {name: ranks for name, ranks in both.items() if ranks[1]}
 
 
 def count_input(configuration, workload):
@@ -64,12 +68,12 @@ def count_hybrid(configuration, workload, stage, steps, batch):
     training forward and backward; cycles; and what reading the array for it costs, apart. A layer that an input comes
     to several times adds to its states each time, and is updated once.
     """
-    stages, lanes = list(workload.ranks), configuration.lora
-    rank, resident = workload.ranks[stage], sum(workload.ranks[name] for name in stages[:1 + stages.index(stage)])
-    trainable, blocks, products, forward, backward, update = workload.words(rank), 0, 0, 0, 0, 0
-    for name in workload.adapted:
+    lanes, trainable, blocks, products, forward, backward, update = configuration.lora, 0, 0, 0, 0, 0, 0
+    for name, (rank, resident) in workload.resident(stage).items():
         shape, vectors, calls = workload.shapes[name], batch * workload.vectors[name], workload.calls.get(name, 1)
-        blocks += calls * lanes.blocks(vectors) * adapter_words([shape], rank)
+        words = adapter_words([shape], rank)
+        trainable += words
+        blocks += calls * lanes.blocks(vectors) * words
         products += calls * vectors * adapter_words([shape], resident)
         cycles = training_cycles(configuration, {name: shape}, {name: vectors}, resident, steps)
         forward, backward, update = forward + calls * cycles[0], backward + calls * cycles[1], update + cycles[2]

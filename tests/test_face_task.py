@@ -131,7 +131,7 @@ def test_a_stage_learns_from_the_part_it_is_told(learned, part):
     alone = dataclasses.replace(data, **{"train": None, "later": None, part: getattr(data, part)})
     assert retrain_weights(mixer, alone, recipe, "unlearn") is not mixer
     machine = Machine(FACE)
-    network = add_adapter(machine.program(mixer, data.seen[0]), mixer, data, "unlearn")
+    network = add_adapter(machine.program(mixer, data.seen[0]), mixer, data, recipe, "unlearn")
     train_adapter(network, alone, recipe, "unlearn", machine.train)
     assert any(layer.b.any() for layer in network.layers.values())
 

@@ -308,7 +308,9 @@ def test_adapters_are_carried_to_other_cells_which_spoil_more_the_further_they_l
 
 def test_a_layer_called_once_a_window_costs_ten_forwards_and_backwards_and_one_update():
     shapes = {"fc1": (512, 140), "fc1h": (512, 512), "fc2": (6, 512)}
-    workload = Workload(shapes, dict.fromkeys(shapes, 1), ("fc1h",), {"unlearn": 8, "continual": 8}, {"fc1h": 10})
+    stages = ("unlearn", "continual")
+    workload = Workload(shapes, dict.fromkeys(shapes, 1), dict.fromkeys(stages, ("fc1h",)), dict.fromkeys(stages, 8),
+                        {"fc1h": 10})
     costs = count_hybrid(SPEAKER, workload, "continual", 3, 64)
     forward, backward, update = SPEAKER.pipeline.run(64, 512, 512, 16, batch=64)
     assert (costs["cycles_forward"], costs["cycles_backward"], costs["cycles_update"]) == (

@@ -26,7 +26,7 @@ def run_on_chip(configuration, recipe, seed, mixer, data, images, progress, tune
     places, half = np.arange(len(data.test[1])), images // 2
     for stage, words, chosen in (("unlearn", "unlearn", places[:half]), ("continual", "learn anew", places[-half:])):
         line = progress.add_task(f"{words}, every update the chip's", total=getattr(recipe, f"{stage}_steps"))
-        network = chip.networks[stage] = add_adapter(network, mixer, data, stage, seed)
+        network = chip.networks[stage] = add_adapter(network, mixer, data, recipe, stage, seed)
         chip.count(stage, chip.train, network, functools.partial(
             train_adapter, network, data, recipe, stage, seed=seed, report=functools.partial(progress.advance, line)))
         line = progress.add_task("whole faces through the pins", total=len(chosen))

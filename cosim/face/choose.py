@@ -6,19 +6,29 @@
 largest `margin`; of several, the least cross entropy. Full reprogramming is judged first, and what the chosen one knows
 at the end counts in the hybrids' margins as what is to be passed.
 
-Two parts of the recipe were found before that, in float, with adapters trained by Adam, on 14 sixes in which each of
-persons 6 to 19 plays every part once: smoothed labels for the retained in unlearning, and the variants that later
-stages see, turned by 15 degrees at most and grained. Tried there and given up: either of the two alone, more grain
-(0.35), pictures in other light, grained pictures in learning too, the unlearned network's own word on the retained for
-half of their loss, adapters on every layer. Rank 16 did better than 8, which is the published one and stays. Given up
-on the first four of the nine sixes, with grained variants: a rate of 0.002, with the worth kept or filled anew, and
-one of 0.001 that halves late (25 % new), one of 0.0005 or 0.001 after a longer unlearning (20 % new). Given up before
-grain, on fewer sixes: codes of kept worth at rates of 0.002 to 0.016 with momentum 3 (two sixes or one), 0.004 and
-0.016 without (five).
+Three parts of the recipe were found before that, in float, with adapters trained by Adam, on 14 sixes in which each of
+persons 6 to 19 plays every part once.
 
-The nine sixes have 90 test pictures of people to know at the end, so a picture is 1.1 points of them. They would have
-kept the recipe before this one (plain variants, 160 updates, 20 % new, retained labels not smoothed in unlearning): of
-everybody known at the end 95.6 %, a margin of -2.2 points. The 14 in float were given more weight there.
+* Smoothed labels for the retained in unlearning, and the variants that later stages see, turned by 15 degrees at most
+  and grained. Tried there and given up: either of the two alone, more grain (0.35), pictures in other light, grained
+  pictures in learning too, the unlearned network's own word on the retained for half of their loss.
+* The adapter of learning anew on every layer (two folds of the 14, 280 pictures of people to know at the end). Rank 8
+  on the five layers that the paper adapts named 97.5 % of them, full reprogramming 98.6 %, and could not fit even what
+  it was shown: 96.0 % of the variants. On every layer, rank 8 named 98.6 %, 6 98.6 % and 4 98.2 %, with a cross entropy
+  of 0.114, 0.106 and 0.120 (before: 0.141; reprogramming: 0.115). Tried there on the five layers and given up: rank 16,
+  20, 40 and 50 % new, the average of the last half of the updates, mixed pictures, half of the loss taken from the
+  reprogrammed network's word, the norms' gains trained as well, 960 updates, a third of the rate and three times it,
+  stronger smoothing, the loss corrected for the share of the new.
+
+Given up on the first four of the nine sixes, with grained variants and five layers: a rate of 0.002, with the worth
+kept or filled anew, and one of 0.001 that halves late (25 % new), one of 0.0005 or 0.001 after a longer unlearning
+(20 % new). Given up before grain, on fewer sixes: codes of kept worth at rates of 0.002 to 0.016 with momentum 3 (two
+sixes or one), 0.004 and 0.016 without (five).
+
+The nine sixes have 90 test pictures of people to know at the end, so a picture is 1.1 points of them. With five layers
+and a rate of 0.001 they gave 94.4 %, a margin of -3.3 points; with plain variants, 160 updates, 20 % new, and retained
+labels not smoothed in unlearning 95.6 % and -2.2. The task itself had been run with both of these when the candidates
+below were drawn up, and was run once with the one chosen.
 """
 
 import argparse
@@ -41,20 +51,18 @@ __all__ = ["CANDIDATES", "FIRSTS", "evaluate", "margin"]
 FIRSTS = tuple(range(6, 15))
 margin = functools.partial(choice.margin, within=0.03)
 
-LATE, EVEN = (0.5, 0.75, 0.875), (0.4, 0.6, 0.8)        # shares of the updates after which rates halve
 # way: {name: fields of the recipe}; what the chosen one of the first way knows at the end, the second is to pass
 CANDIDATES = {
     "reprogrammed": {
         f"rate {rate}, {steps} updates, {'grained' if part == 'later' else 'plain'}": {
             "retrain_rate": rate, "retrain_on": part, "continual_steps": steps}
         for rate, steps, part in ((0.001, 320, "later"), (0.003, 320, "later"), (0.01, 320, "later"),
-                                  (0.003, 160, "later"), (0.003, 160, "train"))},
+                                  (0.03, 320, "later"), (0.003, 160, "later"), (0.003, 160, "train"))},
     "hybrid": {
-        f"{steps} updates, {100 * share:.0f} % new": {
-            "halvings": {"unlearn": LATE, "continual": EVEN}, "shares": {"unlearn": 0.2, "continual": share},
-            "hardware": {"unlearn": Rates(0.001, 0.001, 3), "continual": Rates(0.001, 0.001, 3, kept=True)},
-            "continual_steps": steps}
-        for steps, share in ((160, 0.2), (320, 0.3))},
+        f"rank {rank} on every layer, rate {rate}": {
+            "ranks": {"unlearn": 6, "continual": rank},
+            "hardware": {"unlearn": Rates(0.001, 0.001, 3), "continual": Rates(rate, rate, 3, kept=True)}}
+        for rank in (4, 8) for rate in (0.001, 0.002, 0.004)},
 }
 
 

@@ -78,7 +78,7 @@ def run_hybrid(configuration, recipe, seed, mixer=None, data=None, preset=None, 
     run.judge("learn", network, ())
     unit = OracleUnit(configuration, seed) if hardware else None
     for stage in ("unlearn", "continual"):
-        network = add_adapter(network, mixer, data, stage, seed)
+        network = add_adapter(network, mixer, data, recipe, stage, seed)
         train_adapter(network, data, recipe, stage, run.machine.train, unit, seed, note(stage))
         run.judge(stage, network, STAGES[stage])
         run.pulses[stage] = run.machine.pulses - sum(run.pulses.values())

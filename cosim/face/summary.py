@@ -2,8 +2,7 @@
 
 import torch
 from rmdlora.golden.costs import FACE_PARAMETERS, published_ratios
-from rmdlora.golden.face import ADAPTED
-from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW, RANKS
+from rmdlora.golden.face.recipe import FORGET, LEARNED, NEW, adapted_layers
 
 from ..drawing import draw_adapters, draw_costs, look
 from ..ledger import Workload, cost_grid, count_hybrid, count_reprogrammed, event_grid, ratio_grid
@@ -127,7 +126,8 @@ def count_costs(kinds, recipe):
     """``{(stage, kind): counts}`` of both ways."""
     hybrid, other = ([run for runs in kinds[kind] for run in runs] for kind in ("hybrid", "reprogrammed"))
     configuration, mixer, costs = hybrid[0].machine.configuration, hybrid[0].mixers["learn"], {}
-    workload = Workload(mixer.shapes, mixer.vectors, ADAPTED, RANKS)
+    adapted = {stage: adapted_layers(mixer, stage) for stage in recipe.ranks}
+    workload = Workload(mixer.shapes, mixer.vectors, adapted, recipe.ranks)
     for stage in ("unlearn", "continual"):
         pulses = sum(run.pulses[stage] for run in other) // len(other)
         costs[stage, "hybrid"] = count_hybrid(configuration, workload, stage, getattr(recipe, f"{stage}_steps"),

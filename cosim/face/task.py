@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 from rmdlora.golden.data import load_pictures
-from rmdlora.golden.face.recipe import FOLDS, FORGET, LEARNED, NEW, RANKS, Recipe, learn_weights, prepare_faces
+from rmdlora.golden.face.recipe import FOLDS, FORGET, LEARNED, NEW, Recipe, learn_weights, prepare_faces
 from rmdlora.golden.spec.configuration import load_configuration
 from rmdlora.golden.spec.presets import PRESETS, Preset
 from rmdlora.golden.spec.refusal import need_integer
@@ -18,10 +18,10 @@ __all__ = ["ABOUT", "BACKENDS", "add_arguments", "run"]
 PEOPLE = LEARNED + 1
 ABOUT = f"""\
 The face task of arXiv 2601.10037 on the modelled array: an MLP-Mixer learns {LEARNED} people and is programmed into the
-array once; an adapter of rank {RANKS["unlearn"]} makes it forget person {FORGET}, a second one of rank
-{RANKS["continual"]} learns person {NEW} beside it. Beside it stands full reprogramming: all weights retrained, every
-cell programmed again. All of it is run for each of {FOLDS} folds of the pictures, drawn by the seed before any is
-augmented; nothing is chosen on a test picture."""
+array once; an adapter of rank {Recipe().ranks["unlearn"]} makes it forget person {FORGET}, a second one of rank
+{Recipe().ranks["continual"]} on every layer learns person {NEW} beside it. Beside it stands full reprogramming: all
+weights retrained, every cell programmed again. All of it is run for each of {FOLDS} folds of the pictures, drawn by the
+seed before any is augmented; nothing is chosen on a test picture."""
 BACKENDS = ("golden", "rtl")
 PINNED_IMAGES = 16
 PROGRAM_US = (2.0, 4.0, 6.0, 10.0)              # standard deviations of programming swept

@@ -141,8 +141,9 @@ def count_costs(runs, recipe):
     """``{(stage, kind): counts}`` of adapters and of full reprogramming."""
     configuration, network = runs[0].machine.configuration, runs[0].network
     calls = {name: runs[0].data.clips.counts.shape[1] for name in ADAPTED}
-    workload = Workload(network.shapes, dict.fromkeys(network.shapes, 1), ADAPTED,
-                        {"unlearn": RANK, "continual": RANK}, calls)
+    stages = ("unlearn", "continual")
+    workload = Workload(network.shapes, dict.fromkeys(network.shapes, 1), dict.fromkeys(stages, ADAPTED),
+                        dict.fromkeys(stages, RANK), calls)
     pulses = sum(run.pulses["learn"] for run in runs) // len(runs)
     costs = {}
     for stage, parameters in (("unlearn", SPEAKER_PARAMETERS), ("continual", SPEAKER_PARAMETERS + HIDDEN + 1)):

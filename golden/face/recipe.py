@@ -7,10 +7,11 @@ persons 6 to 19 of the same collection, none of whom the task sees (`rmdlora.cos
 the rule); a run has no stopping rule that looks at anything but the number of its updates, and its last state is its
 result.
 
-Adapters: r = 6 unlearns (the paper's eq. 6: gradient ascent on one person beside retention, each picture's ascent only
-until its cross entropy reaches `ASCENT_BOUND`), and stays. r = 8 learns the new person beside it with a replay of the
-retained ones (eq. 9), and the network is the array plus the sum of both: so what the first took away stays away, as
-nothing in the second gives it back.
+Adapters: one of rank 6, on the layers the paper adapts, unlearns (the paper's eq. 6: gradient ascent on one person
+beside retention, each picture's ascent only until its cross entropy reaches `ASCENT_BOUND`), and stays. A second one
+learns the new person beside it with a replay of the retained ones (eq. 9), and the network is the array plus the sum of
+both: so what the first took away stays away, as nothing in the second gives it back. The second one has the paper's
+rank 8, but on every layer, where the paper adapts five of the ten: those five cannot fit what they are shown.
 """
 
 import copy
@@ -23,12 +24,12 @@ from ..data import augment, fold_pictures, load_pictures, shrink
 from ..training import HardwareTraining, OptimiserTraining, Rates, grow, one_thread
 from .mixer import ADAPTED, Mixer
 
-__all__ = ["FOLDS", "FORGET", "LEARNED", "NEW", "RANKS", "FaceData", "Recipe", "add_adapter", "calibration_images",
-           "draw_batches", "learn_weights", "prepare_faces", "retrain_weights", "train_adapter", "unlearn_loss"]
+__all__ = ["FOLDS", "FORGET", "LEARNED", "NEW", "FaceData", "Recipe", "adapted_layers", "add_adapter",
+           "calibration_images", "draw_batches", "learn_weights", "prepare_faces", "retrain_weights", "train_adapter",
+           "unlearn_loss"]
 
 LEARNED, FORGET, NEW = 5, 2, 5                  # persons 0..4 are learned, 2 of them forgotten, 5 new
 FOLDS = 5                                       # of a person's pictures: the published 80 : 20
-RANKS = {"unlearn": 6, "continual": 8}
 ASCENT = -0.5                                   # weight of a picture to forget (eq. 6)
 ASCENT_BOUND = 4.0                              # of its cross entropy
 SMOOTHING = 0.1                                 # of the labels in learning: leaves a slope to climb, and a margin
@@ -37,12 +38,14 @@ CALIBRATION = 100                               # pictures that scales and gains
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How long and how fast. ``steps`` of mini-batches; rates of Adam, or of the ``hardware``'s update (`Rates`) by
-    stage, which halve after these ``halvings``, shares of the stage's steps. ``shares``: of every batch, the person to
-    forget, or the new one; ``retrain_shares``: likewise in full reprogramming. ``degrees`` and ``grain`` are of the
-    variants shown after learning: how far they are turned either way, and the standard deviation of the noise on their
-    pixels. ``adapt_on``, ``retrain_on``: the part of `FaceData` that adapters, or full reprogramming, learn from."""
+    """How long and how fast. ``ranks`` of the adapters, by stage. ``steps`` of mini-batches; rates of Adam, or of the
+    ``hardware``'s update (`Rates`) by stage, which halve after these ``halvings``, shares of the stage's steps.
+    ``shares``: of every batch, the person to forget, or the new one; ``retrain_shares``: likewise in full
+    reprogramming. ``degrees`` and ``grain`` are of the variants shown after learning: how far they are turned either
+    way, and the standard deviation of the noise on their pixels. ``adapt_on``, ``retrain_on``: the part of `FaceData`
+    that adapters, or full reprogramming, learn from."""
 
+    ranks: dict = dataclasses.field(default_factory=lambda: {"unlearn": 6, "continual": 8})
     copies: int = 60
     degrees: float = 15.0
     grain: float = 0.2
@@ -55,7 +58,7 @@ class Recipe:
     unlearn_steps: int = 40
     continual_steps: int = 320
     hardware: dict = dataclasses.field(default_factory=lambda: {"unlearn": Rates(0.001, 0.001, 3),
-                                                                "continual": Rates(0.001, 0.001, 3, kept=True)})
+                                                                "continual": Rates(0.002, 0.002, 3, kept=True)})
     halvings: dict = dataclasses.field(default_factory=lambda: {"unlearn": (0.5, 0.75, 0.875),
                                                                 "continual": (0.4, 0.6, 0.8)})
     optimiser_rate: float = 0.01
@@ -179,10 +182,16 @@ def calibration_images(data, seed=0):
     return next(draw_batches(data.train, range(LEARNED), 1, CALIBRATION, seed))[0]
 
 
-def add_adapter(network, mixer, data, stage, seed=0):
+def adapted_layers(mixer, stage):
+    """Names of the layers of ``mixer`` that the adapter of ``stage`` is on."""
+    return ADAPTED if stage == "unlearn" else tuple(mixer.shapes)
+
+
+def add_adapter(network, mixer, data, recipe, stage, seed=0):
     """``network`` grown by the adapter of ``stage``; ``mixer``: the float network the array was programmed from."""
     seen = observe(mixer, calibration_images(data, seed))
-    return grow(network, stage, RANKS[stage], {name: seen[name].x for name in ADAPTED}, seed)
+    inputs = {name: seen[name].x for name in adapted_layers(mixer, stage)}
+    return grow(network, stage, recipe.ranks[stage], inputs, seed)
 
 
 @one_thread()
@@ -193,7 +202,7 @@ def train_adapter(network, data, recipe, stage, backend, unit=None, seed=0, repo
     through. ``report()`` is called after each step.
     """
     loss, people, stressed = STAGES[stage]
-    slots = tuple(RANKS)[:1 + tuple(RANKS).index(stage)]
+    slots = tuple(STAGES)[:1 + tuple(STAGES).index(stage)]
     steps = getattr(recipe, f"{stage}_steps")
     if unit is None:
         training = OptimiserTraining(network, backend, slots, (stage,),
