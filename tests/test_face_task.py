@@ -13,10 +13,12 @@ from rmdlora.cosim.face import choose, task
 from rmdlora.cosim.face.choose import margin
 from rmdlora.cosim.face.stages import judge, run_hybrid, run_reprogrammed, share_read
 from rmdlora.cosim.hybrid import Machine
+from rmdlora.cosim.ledger import Workload, count_hybrid
 from rmdlora.golden.face.recipe import (
     FORGET,
     NEW,
     Recipe,
+    adapted_layers,
     add_adapter,
     draw_batches,
     learn_weights,
@@ -134,6 +136,21 @@ def test_a_stage_learns_from_the_part_it_is_told(learned, part):
     network = add_adapter(machine.program(mixer, data.seen[0]), mixer, data, recipe, "unlearn")
     train_adapter(network, alone, recipe, "unlearn", machine.train)
     assert any(layer.b.any() for layer in network.layers.values())
+
+
+def test_unlearning_adapts_the_papers_layers_and_learning_anew_every_layer_as_their_costs_say(learned):
+    data, mixer = learned
+    network = Machine(FACE).program(mixer, data.seen[0])
+    for stage in ("unlearn", "continual"):
+        network = add_adapter(network, mixer, data, SMALL, stage)
+    ranks = {name: {slot: lanes.stop - lanes.start for slot, lanes in layer.slots.items()}
+             for name, layer in network.layers.items()}
+    both = {"block0_mlp3", "block0_mlp4", "block1_mlp3", "block1_mlp4", "out"}
+    assert all(given == {"unlearn": 6, "continual": 8} if name in both else {"continual": 8}
+               for name, given in ranks.items()) and set(ranks) == set(mixer.shapes)
+    workload = Workload(mixer.shapes, mixer.vectors, {stage: adapted_layers(mixer, stage) for stage in SMALL.ranks},
+                        SMALL.ranks)
+    assert [count_hybrid(FACE, workload, stage, 1, 1)["trainable"] for stage in SMALL.ranks] == [1_404, 3_696]
 
 
 def test_a_batch_holds_the_share_asked_for_of_one_person(learned):

@@ -321,6 +321,19 @@ def test_a_layer_called_once_a_window_costs_ten_forwards_and_backwards_and_one_u
     assert count_input(SPEAKER, workload)["tile_reads"] - once["tile_reads"] == 9 * tiles
 
 
+def test_a_layer_adapted_in_an_earlier_stage_alone_still_runs_but_is_not_trained():
+    shapes = {"fc1": (512, 140), "fc1h": (512, 512), "fc2": (6, 512)}
+    workload = Workload(shapes, dict.fromkeys(shapes, 1), {"unlearn": ("fc1", "fc1h"), "continual": ("fc1h", "fc2")},
+                        {"unlearn": 6, "continual": 8})
+    assert workload.resident("unlearn") == {"fc1": (6, 6), "fc1h": (6, 6)}
+    assert workload.resident("continual") == {"fc1": (0, 6), "fc1h": (8, 14), "fc2": (8, 8)}
+    costs = count_hybrid(SPEAKER, workload, "continual", 1, 64)
+    assert costs["trainable"] == 8 * (1024 + 518)
+    each = [SPEAKER.pipeline.run(64, inputs, outputs, rank, batch=64)
+            for (outputs, inputs), rank in zip(shapes.values(), (6, 14, 8), strict=True)]
+    assert costs["cycles_forward"] == 2 * sum(forward for forward, _, _ in each)
+
+
 def test_the_command_writes_figures_of_every_kind(monkeypatch, tmp_path):
     monkeypatch.setenv("RMDLORA_DATA", str(tmp_path))
     monkeypatch.setattr(task, "load_clips", made_up_clips)
