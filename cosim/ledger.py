@@ -39,7 +39,8 @@ class Workload:
     calls: dict = dataclasses.field(default_factory=dict)
 
     def resident(self, stage):
-        """``{layer: (rank that ``stage`` trains, or 0; rank of all adapters there then)}`` of what runs in a stage."""
+        """``{layer: (trained, present)}`` of the layers with adapters by ``stage``: the rank that it trains there,
+        or 0, and that of all adapters there."""
         stages = list(self.ranks)
         present = stages[:1 + stages.index(stage)]
         both = {name: (self.ranks[stage] if name in self.adapted[stage] else 0,
