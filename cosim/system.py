@@ -21,7 +21,7 @@ SLEEPER = f"{MODULE}.lora"      # most of the chip, and it waits through most of
 DIVIDERS, ANSWER = (f"{MODULE}.check.row_tiles", f"{MODULE}.check.column_tiles"), 20
 # what counts while the chip waits
 TIMERS = tuple((f"{MODULE}.{module}", register) for module, register in (
-    *(("counters", name) for name in ("clocks", "forward", "backward", "update")), ("dispatcher", "$signal$16"),
+    *(("counters", name) for name in ("clocks", "forward", "backward", "update")), ("watchdog", "still"),
     ("crossbar.converter", "tick"), ("crossbar.converter", "elapsed"), ("crossbar.loader.update", "timer"),
     ("crossbar.sequence", "timer"), ("crossbar.adc_switch", "timer")))
 

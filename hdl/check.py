@@ -23,13 +23,13 @@ class CheckedOperation(data.Struct):
 
 
 class Divider(wiring.Component):
-    """``ceil(dividend / divisor)`` of a 16-bit count by a constant, one bit a clock: there in the 17th clock
-    after ``start``, and in that one only.
+    """``ceil(dividend / divisor)`` of a 16-bit count by a constant: there 16 clocks with ``step`` after ``start``.
     """
 
     def __init__(self, divisor):
         self.divisor = divisor
-        super().__init__({"start": In(1), "dividend": In(16), "quotient": Out(16), "rest": Out(range(divisor))})
+        super().__init__({"start": In(1), "step": In(1), "dividend": In(16), "quotient": Out(16),
+                          "rest": Out(range(divisor))})
 
     def elaborate(self, platform):
         m = Module()
@@ -40,7 +40,7 @@ class Divider(wiring.Component):
                      self.quotient.eq(count + 1)]
         with m.If(self.start):
             m.d.sync += [count.eq(self.dividend - 1), self.rest.eq(0)]
-        with m.Else():
+        with m.Elif(self.step):
             m.d.sync += [count.eq(Cat(fits, count)), self.rest.eq(Mux(fits, longer - self.divisor, longer))]
         return m
 
@@ -144,6 +144,7 @@ class OperationCheck(wiring.Component):
                 with m.If(step == 0):
                     m.next = "Multiply tiles"
                 with m.Else():
+                    m.d.comb += [row_tiles.step.eq(1), column_tiles.step.eq(1)]
                     m.d.sync += step.eq(step - 1)
 
             with m.State("Multiply tiles"):

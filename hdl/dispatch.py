@@ -10,7 +10,23 @@ from .axi import beat_signature
 from .check import CheckedOperation
 from .operation import Operation
 
-__all__ = ["Dispatcher", "OperandRouter"]
+__all__ = ["Dispatcher", "OperandRouter", "Watchdog"]
+
+
+class Watchdog(wiring.Component):
+    """Says when somebody has waited too long: ``expired`` from the clock on before which there were ``timeout`` clocks
+    (0: never), one after the other, in which ``waits`` was high and ``moved`` was not.
+    """
+
+    def __init__(self):
+        super().__init__({"waits": In(1), "moved": In(1), "timeout": In(32), "expired": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        still = Signal(32)      # clocks since something moved
+        m.d.comb += self.expired.eq((self.timeout != 0) & (still >= self.timeout))
+        m.d.sync += still.eq(Mux(self.waits & ~self.moved, still + 1, 0))
+        return m
 
 
 class Dispatcher(wiring.Component):
@@ -20,10 +36,10 @@ class Dispatcher(wiring.Component):
 
     Latency 1 clock from ``i`` to the units. Each unit takes its command when it can; neither waits for the other.
 
-    A forward, a backward or a turn ends early where the crossbar finds a fault, or where nothing has moved for
-    ``timeout`` clocks (0: never): the units are told to abandon it, and it ends when the crossbar has come to rest,
-    with `Fault.FRAMING`, `Fault.STREAM` or `Fault.CROSSBAR`. Its operands and those of the operations behind it are
-    out of step then, so these end with the same fault and do not start, until the host has cleared FAULT.
+    A forward, a backward or a turn ends early where the crossbar finds a fault, or where the watchdog has ``expired``:
+    the units are told to abandon it, and it ends when the crossbar has come to rest, with `Fault.FRAMING`,
+    `Fault.STREAM` or `Fault.CROSSBAR`. Its operands and those of the operations behind it are out of step then, so
+    these end with the same fault and do not start, until the host has cleared FAULT.
 
     Members
     -------
@@ -36,7 +52,7 @@ class Dispatcher(wiring.Component):
     crossbar_fault : why the crossbar has given a command or a job up, in one clock; otherwise `Fault.NONE`.
     crossbar_busy : it is not at rest.
     crossbar_waits : the crossbar waits for someone else: for `x`, or for its `c` to be taken.
-    moved : a beat of any stream moves in this clock, or a conversion ends. timeout : clocks without that.
+    waits : something ought to move: a beat of any stream, or a conversion. expired : the `Watchdog` says it did not.
     abandon : the operation is ending early: units other than the crossbar are in reset, that one comes to rest.
     halted : an operation ended early and ``pending``, what FAULT holds, was not cleared since.
     idle : nothing runs, nothing is about to start.
@@ -51,8 +67,8 @@ class Dispatcher(wiring.Component):
             "i": In(stream.Signature(CheckedOperation)), "lora": Out(stream.Signature(Operation)),
             "crossbar": Out(stream.Signature(Operation)), "program": Out(stream.Signature(Operation)),
             "lora_done": In(1), "program_done": In(1), "idle": Out(1), "started": Out(1),
-            "crossbar_fault": In(8), "crossbar_busy": In(1), "crossbar_waits": In(1), "moved": In(1),
-            "timeout": In(32), "pending": In(8), "abandon": Out(1), "halted": Out(1),
+            "crossbar_fault": In(8), "crossbar_busy": In(1), "crossbar_waits": In(1), "waits": Out(1),
+            "expired": In(1), "pending": In(8), "abandon": Out(1), "halted": Out(1),
             "exchange": Out(stream.Signature(Operation)), "exchange_done": In(1),
             "walker": Out(stream.Signature(Operation)), "walker_done": In(1), "walker_fault": In(8),
             "current": Out(Operation), "uses_crossbar": Out(1), "operands": Out(1), "ended": Out(1), "fault": Out(8)})
@@ -88,10 +104,8 @@ class Dispatcher(wiring.Component):
 
         watched = ((current.kind == Kind.FORWARD) | (current.kind == Kind.BACKWARD)
                    | (current.region != Region.WHOLE))
-        still, expired = Signal(32), Signal()       # clocks since something moved
-        early = Signal(8)                           # why the latest operation that ended early did
-        m.d.comb += expired.eq((self.timeout != 0) & (still >= self.timeout))
-        m.d.sync += still.eq(Mux(self.operands & watched & ~self.moved, still + 1, 0))
+        early = Signal(8)       # why the latest operation that ended early did
+        m.d.comb += self.waits.eq(self.operands & watched)
         with m.If(self.pending == Fault.NONE):
             m.d.sync += self.halted.eq(0)
         with m.If(programs):
@@ -115,7 +129,7 @@ class Dispatcher(wiring.Component):
                 with m.If(self.uses_crossbar & (self.crossbar_fault != Fault.NONE)):
                     m.d.sync += early.eq(self.crossbar_fault)
                     m.next = "Abandon"
-                with m.Elif(expired):
+                with m.Elif(self.expired):
                     m.d.sync += early.eq(Mux(self.uses_crossbar & ~self.crossbar_waits, Fault.CROSSBAR, Fault.STREAM))
                     m.next = "Abandon"
                 with m.If(Mux(programs, self.program_done, through)):

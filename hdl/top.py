@@ -11,7 +11,7 @@ from .buffer import Buffer, Exchanger, PagedBuffer, RowShare, Walker
 from .check import OperationCheck
 from .counters import Counters
 from .crossbar import Crossbar
-from .dispatch import Dispatcher, OperandRouter
+from .dispatch import Dispatcher, OperandRouter, Watchdog
 from .lora import LoraUnit
 from .operation import OperationQueue, pack_operation
 from .pins import BoardPins
@@ -76,9 +76,10 @@ class Chip(wiring.Component):
         m.submodules.counters = counters = Counters()
         m.submodules.buffer = buffer = (PagedBuffer if configuration.paged else Buffer)(configuration)
         queue, check, dispatcher = OperationQueue(), OperationCheck(configuration), Dispatcher()
-        router = OperandRouter(configuration)
+        router, watchdog = OperandRouter(configuration), Watchdog()
         lora, crossbar = LoraUnit(configuration), Crossbar(configuration)
         m.submodules.queue, m.submodules.check, m.submodules.dispatcher = unit(queue), unit(check), unit(dispatcher)
+        m.submodules.watchdog = unit(watchdog)
         slots, share, walker = SlotTable(), RowShare(configuration), Walker(configuration)
         m.submodules.slots, m.submodules.share, m.submodules.walker = slots, share, unit(walker)
         m.submodules.router, m.submodules.lora = unit(router, abandoned), unit(lora, abandoned)
@@ -170,8 +171,9 @@ class Chip(wiring.Component):
         m.d.comb += [router.uses_crossbar.eq(dispatcher.uses_crossbar), router.operands.eq(dispatcher.operands)]
 
         moves = [getattr(self, name).tvalid & getattr(self, name).tready for name in configuration.streams]
-        m.d.comb += [dispatcher.moved.eq(Cat(moves, crossbar.converted).any()),
-                     dispatcher.timeout.eq(registers.timeout.value), dispatcher.pending.eq(registers.fault.word.code)]
+        m.d.comb += [watchdog.waits.eq(dispatcher.waits), watchdog.moved.eq(Cat(moves, crossbar.converted).any()),
+                     watchdog.timeout.eq(registers.timeout.value), dispatcher.expired.eq(watchdog.expired),
+                     dispatcher.pending.eq(registers.fault.word.code)]
 
         # Status, counters, interrupts
         clear = registers.control.word.clear_counters

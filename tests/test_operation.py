@@ -13,7 +13,7 @@ from rmdlora.golden.spec.crossbar import Crossbar
 from rmdlora.golden.spec.pages import Region
 from rmdlora.golden.spec.registers import OPERATION, OPERATION_QUEUE, SUMMED, Fault, Kind, register
 from rmdlora.hdl.check import OperationCheck
-from rmdlora.hdl.dispatch import Dispatcher, OperandRouter
+from rmdlora.hdl.dispatch import Dispatcher, OperandRouter, Watchdog
 from rmdlora.hdl.operation import OperationQueue, pack_operation
 from rmdlora.hdl.registers import RegisterBank
 
@@ -328,7 +328,9 @@ def test_operations_start_on_their_units_one_at_a_time_and_end_in_order():
     ("still", 0, 0, Fault.STREAM)])
 def test_an_operation_that_ends_early_waits_for_the_crossbar_and_halts_the_queue_until_the_fault_is_cleared(
         cause, waits, uses_crossbar, fault):
-    dispatcher = Dispatcher()
+    m = Module()
+    m.submodules.dispatcher, m.submodules.watchdog = dispatcher, watchdog = Dispatcher(), Watchdog()
+    m.d.comb += [watchdog.waits.eq(dispatcher.waits), dispatcher.expired.eq(watchdog.expired)]
 
     async def offer(ctx):
         ctx.set(dispatcher.i.payload.operation, {"kind": Kind.FORWARD, "crossbar": uses_crossbar})
@@ -339,16 +341,16 @@ def test_an_operation_that_ends_early_waits_for_the_crossbar_and_halts_the_queue
     async def bench(ctx):
         for signal in (dispatcher.lora.ready, dispatcher.crossbar.ready):
             ctx.set(signal, 1)
-        ctx.set(dispatcher.timeout, 20)
+        ctx.set(watchdog.timeout, 20)
         ctx.set(dispatcher.crossbar_waits, waits)
         for _ in range(2):      # idle clocks count for nobody
             await ctx.tick().repeat(30)
             await offer(ctx)
         for _ in range(5):
             await ctx.tick().repeat(15)
-            ctx.set(dispatcher.moved, 1)
+            ctx.set(watchdog.moved, 1)
             await ctx.tick()
-            ctx.set(dispatcher.moved, 0)
+            ctx.set(watchdog.moved, 0)
             assert not ctx.get(dispatcher.abandon)
         ctx.set(dispatcher.crossbar_busy, 1)
         if cause != "still":
@@ -378,7 +380,7 @@ def test_an_operation_that_ends_early_waits_for_the_crossbar_and_halts_the_queue
         await offer(ctx)
         assert ctx.get(dispatcher.lora.valid)
 
-    simulate(dispatcher, bench)
+    simulate(m, bench)
 
 
 @pytest.mark.parametrize("uses_crossbar", [0, 1])
