@@ -53,7 +53,7 @@ def build_bench(design, waves=False):
         flags = ("--vpi", *BUILD_FLAGS, *(["--trace"] if waves else []))
         run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags, "-LDFLAGS",
                   f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator", *sources, *compiled], folder, log)
-        members.describe_model(folder, design.top, waves, design.timers, design.sleepers)
+        members.describe_model(folder, design.top, waves, design.timers, design.rests)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")
         run_step(["make", "-s", "-j", str(os.cpu_count()), "-C", "obj", "-f", f"V{design.top}.mk", *MAKE_FLAGS],

@@ -5,6 +5,8 @@ C++ around the model is told of it by `model.h`, written beside it for every bui
 
 import re
 
+from .rest import REST, WATCH
+
 __all__ = ["describe_model", "model_ports"]
 
 # Verilator 5 writes VL_IN8(&clk,0,0)
@@ -12,6 +14,7 @@ PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&?(\w+),(\d+),(\d+)(?:,\d+)?\);")
 MEMBER = re.compile(r"^ +(?:VL_(?:IN|OUT)(?:8|16|64|W)?\((?P<port>\w+),(?P<high>\d+),(?P<low>\d+)(?:,\d+)?\);"
                     r"|(?:CData|SData|IData|QData|VlWide<\d+>)/\*(?P<left>\d+):(?P<right>\d+)\*/ (?P<name>\w+);"
                     r"|VlUnpacked<.*, (?P<count>\d+)> (?P<array>\w+);)$", re.MULTILINE)
+KEPT = ("__VdfgRegularize", "__Vtrigprevexpr")      # how names of Verilator's begin that are no temporaries
 MEMORY = 64     # words from which an array is a memory of the chip
 
 
@@ -21,12 +24,12 @@ def model_ports(folder, top):
     return [(direction.lower(), name, int(high) - int(low) + 1) for direction, name, high, low in PORT.findall(text)]
 
 
-def describe_model(folder, top, waves, timers=(), sleepers=()):
+def describe_model(folder, top, waves, timers=(), rests=()):
     """Write ``model.h``, which tells the C++ around it of the model Verilator wrote into ``obj`` under ``folder``.
 
     It has the type `Model`; `EACH_PORT(use)`, ``use(C++ name)`` of every port; `TRACED` where there are ``waves``;
     `CLOCK_BEFORE` where there is a `clock_record`, `RISE` where nothing but that edge could be evaluated then; and what
-    `native/leap.h` needs where there are ``timers`` and no ``waves`` (``sleepers``: as in `verilate.Design`).
+    `native/leap.h` needs where there are ``timers`` and no ``waves`` (``rests``: as in `verilate.Design`).
     """
     ports = " ".join(f"use({name})" for _, name, _ in model_ports(folder, top))
     root = f"V{top}___024root"
@@ -44,15 +47,16 @@ def describe_model(folder, top, waves, timers=(), sleepers=()):
                                                                            key=lambda path: path.stem != root))
     # a module that was not put into its parent has a class, and a header, of its own: what is there would go unseen
     if timers and not waves and not any(map(MEMBER.search, others)):
-        lines += state_members(header, root, top, timers, sleepers)
+        lines += state_members(header, root, top, timers, rests)
     (folder / "model.h").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def state_members(header, root, top, timers, sleepers):
-    """Lines with HELD_MEMBERS and TIMER_MEMBERS, as `native/leap.h` says, of the class ``root`` in the text ``header``.
+def state_members(header, root, top, timers, rests):
+    """Lines with HELD_MEMBERS, TIMER_MEMBERS and RESTING, as `native/leap.h` says, of the class ``root`` in the text
+    ``header``.
 
     Held is all that is not a timer, the next value of one, or a memory; temporaries of an evaluation are neither. Nor
-    is what lies in a unit that may sleep: while it is awake, what watches it moves, and that is held (`sleep.watch`).
+    is what lies in a unit that rests, and what watches it: all that is asked is whether it does (`rest.watch`).
     """
     bits = {}
     for match in MEMBER.finditer(header):
@@ -75,20 +79,26 @@ def state_members(header, root, top, timers, sleepers):
         if name and all(asked):
             found[name] = (timer.ends, asked)
             found |= {name: ((), ()) for name in (first([name]) for name in timer.next) if name}
-    asleep = tuple(f"{cpp_name(top, path)}__DOT__" for path in sleepers)
-    held = [name for name in bits if name not in found and not name.startswith(asleep)
-            and (not name.startswith("__V") or name.startswith(("__VdfgRegularize", "__Vtrigprevexpr")))]
+    watch = spell(WATCH)
+    resting = tuple(f"{cpp_name(top, path)}__DOT__" for path in rests)
+    held = [name for name in bits if name not in found and not name.startswith(resting)
+            and f"__DOT__{watch}" not in name and (not name.startswith("__V") or name.startswith(KEPT))]
     moving = [f"{{{where(name)}, {bits[name]}, {{{', '.join(f'{end}ull' for end in ends)}}}, "
               f"{{{', '.join(f'{{{where(other)}}}' for other in asked)}}}}}" for name, (ends, asked) in found.items()]
-    return ["#include <cstddef>", f"#define HELD_MEMBERS {', '.join(f'{{{where(name)}}}' for name in held)}",
+    turns = [name for name in bits if name.endswith(f"__DOT__{watch}turn")]
+    rest = " && ".join(f"(root)->{name} == {REST}" for name in turns) or "true"
+    return ["#include <cstddef>", f"#define RESTING(root) ({rest})",
+            f"#define HELD_MEMBERS {', '.join(f'{{{where(name)}}}' for name in held)}",
             f"#define TIMER_MEMBERS {', '.join(moving)}"]
+
+
+def spell(name):
+    """Verilator's C++ spelling of a Verilog name."""
+    return re.sub(r"[^\w]", lambda found: f"__0{ord(found[0]):02X}", name.replace("__", "___05F"))
 
 
 def cpp_name(top, path):
     """Verilator's C++ name of the signal at ``path`` below ``top``."""
-    def spell(name):
-        return re.sub(r"[^\w]", lambda found: f"__0{ord(found[0]):02X}", name.replace("__", "___05F"))
-
     return "__DOT__".join([top, *(spell(name) for name in path.split("."))])
 
 

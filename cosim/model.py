@@ -88,7 +88,7 @@ def build_native(design, waves):
         flags = (*BUILD_FLAGS, *(["--trace"] if waves else []))
         run_step(["verilator", "--cc", "--exe", "-Mdir", "obj", "--top-module", design.top, *flags,
                   *(n for n in names if n.endswith((".v", ".sv"))), *compiled], folder, log)
-        members.describe_model(folder, design.top, waves, design.timers, design.sleepers)
+        members.describe_model(folder, design.top, waves, design.timers, design.rests)
         write_glue(folder, design.top, waves)
         for path in runtime_objects(flags):
             shutil.copy(path, folder / "obj")

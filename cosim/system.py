@@ -5,20 +5,24 @@ Alone, the pins that come from the board are held low. In the system they meet m
 with the end of reset, and every pin is an output ``pin_*`` as well, for benches that watch it.
 """
 
+import re
+
 from rmdlora.gen.verilog import MODULE
 from rmdlora.hdl.pins import BoardPins
 
 from .board import parameters, sources, timers
 from .generated import interface, verilog_text
-from .sleep import let_memories_rest, let_sleep
+from .rest import let_memories_rest, let_rest, resting_units
 from .timers import find_timers
 from .verilate import Design
 
 __all__ = ["chip_design", "system_design"]
 
-SLEEPER = f"{MODULE}.lora"      # most of the chip, and it waits through most of a crossbar read
-# dividers: their answer is there, and used, in the 17th clock after the start (hdl/check.py), and they go on dividing
-DIVIDERS, ANSWER = (f"{MODULE}.check.row_tiles", f"{MODULE}.check.column_tiles"), 20
+# what waits, all of it or most, through most of a crossbar read
+RESTS = {MODULE: ("axi", "windows", "registers", "buffer", "queue", "check", "dispatcher", "slots", "walker", "router",
+                  "lora", "exchanger", "m_axis_y_last", "m_axis_dx_last"),
+         f"{MODULE}.crossbar": ("programmer", "cells", "pulse_counters", "start", "lines", "sums", "walk", "buffer")}
+RESTLESS = "scrubber"   # a part that counts in every clock: what it is in would never rest, and is left out
 # what counts while the chip waits
 TIMERS = tuple((f"{MODULE}.{module}", register) for module, register in (
     *(("counters", name) for name in ("clocks", "forward", "backward", "update")), ("watchdog", "still"),
@@ -26,22 +30,22 @@ TIMERS = tuple((f"{MODULE}.{module}", register) for module, register in (
     ("crossbar.sequence", "timer"), ("crossbar.adc_switch", "timer")))
 
 
-def chip_design(configuration, verilog=None, sleep=True):
+def chip_design(configuration, verilog=None, rest=True):
     """The `Design` of the chip alone.
 
-    ``verilog``: its text, where it is not to be the generated one. ``sleep``: a unit that waits costs nothing (see
-    `sleep.let_sleep`); without, every process of the text runs in every clock.
+    ``verilog``: its text, where it is not to be the generated one. ``rest``: units that wait cost nothing (see
+    `rest.let_rest`); without, every process of the text runs in every clock.
     """
     ports, pins = sort_ports(configuration)
     connections = [f".{port['name']}({port['name']})" for port in ports]
     connections += [f".{pin['name']}({zeros(pin) if pin['direction'] == 'in' else ''})" for pin in pins]
     text = module("alone", [declare(port) for port in ports], instance(MODULE, "chip", connections))
-    simulated = simulated_text(configuration, verilog, sleep)
+    simulated = simulated_text(configuration, verilog, rest)
     return Design("alone", ((f"{MODULE}.v", simulated), ("alone.v", text)), (), chip_timers(simulated),
-                  chip_sleepers(simulated))
+                  chip_rests(simulated))
 
 
-def system_design(configuration, verilog=None, sleep=True, checks=True):
+def system_design(configuration, verilog=None, rest=True, checks=True):
     """The `Design` of chip and board. Parameters as above; without ``checks`` no part judges its timing."""
     ports, pins = sort_ports(configuration)
     declared = [declare(port) for port in ports]
@@ -54,20 +58,23 @@ def system_design(configuration, verilog=None, sleep=True, checks=True):
     parts, native = sources()
     files = [(path.name, path.read_text(encoding="utf-8")) for path in parts]
     compiled = tuple((path.name, path.read_text(encoding="utf-8")) for path in native)
-    simulated = simulated_text(configuration, verilog, sleep)
+    simulated = simulated_text(configuration, verilog, rest)
     return Design("system", ((f"{MODULE}.v", simulated), *files, ("system.sv", text)), compiled,
-                  (*chip_timers(simulated), *timers()), chip_sleepers(simulated))
+                  (*chip_timers(simulated), *timers()), chip_rests(simulated))
 
 
-def simulated_text(configuration, verilog, sleep):
+def simulated_text(configuration, verilog, rest):
     """The chip's text as it is simulated."""
     text = verilog or verilog_text(configuration)
-    if not sleep:
+    if not rest:
         return text
     text = let_memories_rest(text)
-    for divider in DIVIDERS:
-        text = let_sleep(text, divider, ANSWER, restless=True)
-    return let_sleep(text, SLEEPER, 4 * configuration.pipeline.turnaround)
+    counts = {name for timer in find_timers(text, TIMERS) for name in timer.names}
+    restless = re.findall(rf"^module \\(\S+)\.{RESTLESS} ", text, re.MULTILINE)
+    for parent, units in RESTS.items():
+        still = [unit for unit in units if not any(f"{name}.".startswith(f"{parent}.{unit}.") for name in restless)]
+        text = let_rest(text, parent, still, {name.removeprefix(f"{parent}.") for name in counts})
+    return text
 
 
 def chip_timers(simulated):
@@ -75,10 +82,9 @@ def chip_timers(simulated):
     return tuple(timer.within(MODULE, "chip") for timer in find_timers(simulated, TIMERS))
 
 
-def chip_sleepers(simulated):
-    """The units of the chip that may sleep in its text as it is simulated."""
-    return tuple(unit.replace(MODULE, "chip", 1) for unit in (SLEEPER, *DIVIDERS)
-                 if f" {unit.rpartition('.')[2]}_awake = " in simulated)
+def chip_rests(simulated):
+    """The units of the chip that rest in its text as it is simulated."""
+    return tuple(unit.replace(MODULE, "chip", 1) for unit in resting_units(simulated))
 
 
 def sort_ports(configuration):

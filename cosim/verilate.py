@@ -48,7 +48,7 @@ class Design:
 
     ``top`` is the module simulated; ``verilog`` and ``native`` are ``(file name, text)`` pairs of the Verilog sources
     and of the C++ sources and headers compiled in with them (DPI). ``timers``: the `timers.Timer` of all that counts in
-    it while it waits; ``sleepers``: paths of the units in it that may sleep (`sleep.let_sleep`). Paths lead down from
+    it while it waits; ``rests``: paths of the units in it that rest (`rest.let_rest`). Paths lead down from
     ``top``, whose own name is left out. ``exercise``: a command, run in the folder of a native build's `model.so`, that
     shows what it does most: it is compiled once more for that.
     """
@@ -57,7 +57,7 @@ class Design:
     verilog: tuple
     native: tuple = ()
     timers: tuple = ()
-    sleepers: tuple = ()
+    rests: tuple = ()
     exercise: tuple = ()
 
     def write(self, folder):

@@ -142,11 +142,14 @@ def lanes():
     return one, other
 
 
-def test_of_a_unit_that_may_sleep_only_what_watches_it_is_looked_at():
-    [held] = [line for line in (build_native(system_design(TINY), waves=False) / "model.h").read_text().splitlines()
-              if line.startswith("#define HELD_MEMBERS ")]
-    assert "__DOT__chip__DOT__lora_quiet)" in held and "__DOT__chip__DOT__lora_seen_0)" in held
-    assert "__DOT__chip__DOT__lora__DOT__" not in held and "__DOT__chip__DOT__crossbar__DOT__" in held
+def test_of_units_that_rest_nothing_is_looked_at_but_whether_they_do():
+    lines = dict(line.split(" ", 2)[1:] for line in
+                 (build_native(system_design(TINY), waves=False) / "model.h").read_text().splitlines()
+                 if line.count(" ") > 1)
+    held, resting = lines["HELD_MEMBERS"], lines["RESTING(root)"]
+    assert resting.count("__DOT__rest___05Fturn == 3") == 2
+    assert "rest___05F" not in held and "__DOT__chip__DOT__lora__DOT__" not in held
+    assert "__DOT__chip__DOT__crossbar__DOT__loader__DOT__" in held
 
 
 def test_clocks_passed_over_are_as_if_each_had_been_simulated(lanes):

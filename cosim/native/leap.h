@@ -6,8 +6,9 @@
 // them from the text). Timers then go there at once, and the edge that matters is evaluated as any other. Two edges,
 // not one: what the first wrote into a memory, which is not looked at here, the second may have read.
 //
-// "model.h" has HELD_MEMBERS, `{offset, bytes}` of all that must not move, and TIMER_MEMBERS,
-// `{offset, bytes, bits, {constants}, {{offset, bytes} of what else it is compared with}}`, within the model's root.
+// "model.h" has HELD_MEMBERS, `{offset, bytes}` of all that must not move, but for what lies in units that rest (see
+// cosim/rest.py); RESTING(root), whether they all do; and TIMER_MEMBERS, `{offset, bytes, bits, {constants},
+// {{offset, bytes} of what else it is compared with}}`, within the model's root.
 
 #pragma once
 
@@ -23,7 +24,7 @@ struct TimerMember { size_t at, bytes, bits; std::vector<uint64_t> ends; std::ve
 
 class Leap {
   public:
-    explicit Leap(Model* model) : root(reinterpret_cast<uint8_t*>(model->rootp)), timers{TIMER_MEMBERS} {
+    explicit Leap(Model* design) : model(design), root(reinterpret_cast<uint8_t*>(design->rootp)), timers{TIMER_MEMBERS} {
         // neighbours in memory become one range
         std::vector<Member> held{HELD_MEMBERS};
         std::sort(held.begin(), held.end(), [](const Member& one, const Member& other) { return one.at < other.at; });
@@ -63,7 +64,7 @@ class Leap {
         }
         if (!same()) return look_again(1);
         if (!step()) return look_again(0);
-        if (++looked < 3) return 0;
+        if (++looked < 3 || !RESTING(model->rootp)) return 0;
         const uint64_t count = std::min(limit, distance());
         for (size_t i = 0; i < timers.size(); i++) write(timers[i], values[i] + count * steps[i]);
         return look_again(NEAR), count;
@@ -150,6 +151,7 @@ class Leap {
         return least ? least - 1 : 0;
     }
 
+    const Model* model;
     uint8_t* root;
     const std::vector<TimerMember> timers;
     std::vector<Member> ranges;
