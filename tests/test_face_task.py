@@ -178,7 +178,7 @@ def test_a_retained_person_is_not_driven_surer_than_learning_left_them():
     assert output.grad[0, 0] > 0 > output.grad[1, 0]
 
 
-def test_the_command_writes_figures_of_every_kind(monkeypatch, tmp_path):
+def test_the_command_writes_figures_of_every_kind(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(task, "load_pictures", lambda people, first: draw_blobs())
     monkeypatch.setattr(Recipe, "shortened", lambda recipe: dataclasses.replace(
         SMALL, learn_steps=20, unlearn_steps=4, continual_steps=4))
@@ -196,6 +196,10 @@ def test_the_command_writes_figures_of_every_kind(monkeypatch, tmp_path):
     assert figures["folds"] == 1 and figures["test_pictures"] == 12
     assert figures["read_noise_0_hybrid"] >= figures["read_noise_0.16_hybrid"] >= 0
     assert page.count("<svg") >= 6 and "accuracy against noise" in page and "36.68" in page
+    shown = capsys.readouterr().out
+    read = f"{figures['read_noise_0.16_hybrid']:.1%}".replace("%", " %")
+    assert read in next(line for line in shown.splitlines() if "read within 16 %" in line)
+    assert "read within 16 %" in page
 
 
 def test_what_the_chip_gives_otherwise_than_the_oracle_is_named():

@@ -86,7 +86,7 @@ def gather(kinds, sweep, reading, recipe, options, chip=None):
             f"of {len(hybrid[0])} fold{'s' if len(hybrid[0]) > 1 else ''}. "
             "Weights are programmed once; all that follows happens in adapters.")
     return Outcome("Faces: learn, forget, learn anew", lead, figures,
-                   (grid, cost_grid(costs, "learn anew")), tuple(lines), headlines,
+                   (grid, noise_grid(sweep, reading), cost_grid(costs, "learn anew")), tuple(lines), headlines,
                    draw_sections(kinds, sweep, reading, costs, grid, lines), troubles)
 
 
@@ -98,7 +98,8 @@ def draw_sections(kinds, sweep, reading, costs, grid, lines):
             Section("What became of whom", (COMPARED,), (grid, *identity_grids(hybrid)),
                     ((draw_accuracy(hybrid),), (draw_confusion(hybrid),), (draw_features(hybrid[0]),))),
             Section("What was learned", (TRAINED,), (), ((draw_adapters(hybrid[0].networks["continual"]),),))]
-        sections.append(Section("Noise", SWEPT_WORDS, (), ((draw_noise(sweep, reading),),)))
+        sections.append(Section("Noise", SWEPT_WORDS, (noise_grid(sweep, reading),),
+                                ((draw_noise(sweep, reading),),)))
         bars = [(f"{stage}: {what}", costs[stage, "hybrid"][name], costs[stage, "reprogrammed"][name])
                 for stage in ("unlearn", "continual")
                 for what, name in (("parameters trained", "trainable"), ("programming pulses", "rm_pulses"),
@@ -120,6 +121,19 @@ def share_grid(figures, shares):
             for name in NAMES]
     return Grid(f"share of test pictures named right, mean of {figures['seeds']} seeds of {figures['test_pictures']} "
                 "pictures", ("", "target", *columns.values()), rows)
+
+
+def noise_grid(sweep, reading):
+    """The table of what noise of programming and of reading costs both ways."""
+    rows = []
+    for swept, scale, words in ((sweep, 1, "programmed once, within {:g} uS"),
+                                (reading, 100, "read within {:g} % of a cell")):
+        for sigma, found in swept.items():
+            seeds = len(found[0])
+            rows.append([f"{words.format(scale * sigma)} ({seeds} seed{'s' if seeds > 1 else ''})",
+                         *(percent(sum(each) / seeds) for each in found)])
+    return Grid("retained and new, at the end, where cells are noisier (standard deviations)",
+                ("", "hybrid,\nchip's update", "reprogram-\nming"), rows)
 
 
 def count_costs(kinds, recipe):
