@@ -42,12 +42,13 @@ def sources():
             [FOLDER / "native" / name for name in ("array.h", "array.cpp")])
 
 
-def timers():
+def timers(checks=True):
     """The `timers.Timer` of module `board`: its clock, asked for by whatever a part does some time after an edge.
 
-    All else that a part asks of the clock, it asks at an edge of its pins.
+    All else that a part asks of the clock, it asks at an edge of its pins. Only ``checks`` ask when START has ended.
     """
-    due = ("wl_chain.through_at", "bl_chain.through_at", "sl_chain.through_at", "dac.due", "adc.due", "started_at")
+    due = ["wl_chain.through_at", "bl_chain.through_at", "sl_chain.through_at", "dac.due", "adc.due"]
+    due += ["started_at"] if checks else []
     return (Timer(("board.now",), (), (), tuple((f"board.{name}",) for name in due)),)
 
 

@@ -60,7 +60,7 @@ def system_design(configuration, verilog=None, rest=True, checks=True):
     compiled = tuple((path.name, path.read_text(encoding="utf-8")) for path in native)
     simulated = simulated_text(configuration, verilog, rest)
     return Design("system", ((f"{MODULE}.v", simulated), *files, ("system.sv", text)), compiled,
-                  (*chip_timers(simulated), *timers()), chip_rests(simulated))
+                  (*chip_timers(simulated), *timers(checks)), chip_rests(simulated))
 
 
 def simulated_text(configuration, verilog, rest):

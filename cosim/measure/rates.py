@@ -38,7 +38,8 @@ def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
     ``..._unchecked``: without; ``..._of_processor``: over the processor's time, which other work on the machine does
     not lengthen. ``conversions``: made in each run. ``native_untuned_...``: of a build that is not tuned
     (`native.NativeLane`). ``native_dwelling_...``, ``cocotb_dwelling_...``: where the lane passes over no clock
-    (`lane.StreamLane.dwell`); ``native_passed``, ``cocotb_passed``: the share of clocks it otherwise passes over.
+    (`lane.StreamLane.dwell`); ``native_passed``, ``cocotb_passed``: the share of clocks it otherwise passes over, and
+    ``..._passed_unchecked``.
     ``native_lora_cycles_per_second``: of the system while the LoRA unit is busy in every clock.
     """
     reads = TileReads(configuration, vectors)
@@ -48,7 +49,7 @@ def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
 
     native = {f"native_cycles_per_second{suffix}": exercise(checks=checks, tuned=tuned)
               for checks, suffix in CHECKED.items()}
-    checked, *_ = native.values()
+    checked, unchecked = native.values()
     native |= {"native_dwelling_cycles_per_second": exercise(tuned=tuned),
                "native_untuned_cycles_per_second": exercise()}
     native["native_dwelling_cycles_per_second"].lane.dwell()
@@ -87,7 +88,9 @@ def measure_rates(configuration, vectors=16, repeats=5, tuned=True):
     return rates | {"conversions": made.pop(), "configuration": configuration.name,
                     "multipliers": configuration.lora.multipliers,
                     "native_passed": round(checked.passed / clocks, 3),
+                    "native_passed_unchecked": round(unchecked.passed / clocks, 3),
                     "cocotb_passed": round(passed["cocotb_cycles_per_second"], 3),
+                    "cocotb_passed_unchecked": round(passed["cocotb_cycles_per_second_unchecked"], 3),
                     "tile": f"{len(reads.x[0])}x{configuration.geometry.tile_columns}", "tile_reads": vectors,
                     "clocks": clocks, "repeats": repeats}
 
