@@ -16,7 +16,8 @@ import re
 
 from rmdlora.gen.clocked import MODULE, NAME, words
 
-__all__ = ["REST", "WATCH", "let_memories_rest", "let_rest", "resting_units"]
+__all__ = ["REST", "WATCH", "let_memories_rest", "let_rest", "resting_units",
+           "split_modules"]
 
 HEADER = re.compile(r"module (\\\S+|\w+) ?\(([^)]*)\);\n")
 INSTANCE = re.compile(r"^  \\(\S+) +(\\\S+|\w+) +\(\n(.*?)^  \);\n", re.MULTILINE | re.DOTALL)
@@ -54,8 +55,7 @@ def let_rest(verilog, parent, units, unwatched=()):
     which a unit takes the value, in a clock in which something else changes, and asks nothing. Units that the text
     does not have are left out; the text stays as it was where it has none.
     """
-    modules = {header[1].removeprefix("\\"): text for text in MODULE.split(verilog)
-               if (header := HEADER.match(text))}
+    modules = split_modules(verilog)
     wanted = re.compile(rf"{re.escape(parent)}\.(?:{'|'.join(units)})(?:\$\d+)?")      # Yosys numbers what clashes
     found = [name for name in clocked_parts(modules, parent) if wanted.fullmatch(name)]
     if not found:
@@ -68,6 +68,11 @@ def let_rest(verilog, parent, units, unwatched=()):
     changed[parent] = watch(modules[parent], found, watched)
     return "".join(changed.get(header[1].removeprefix("\\"), text) if (header := HEADER.match(text)) else text
                    for text in MODULE.split(verilog))
+
+
+def split_modules(verilog):
+    """``{name: text}`` of the modules of a text."""
+    return {header[1].removeprefix("\\"): text for text in MODULE.split(verilog) if (header := HEADER.match(text))}
 
 
 def resting_units(verilog):

@@ -14,11 +14,12 @@ A register with any other use is none, as is one that a text does not have: its 
 import re
 import typing
 
-from rmdlora.gen.clocked import MODULE, NAME
+from rmdlora.gen.clocked import NAME
+
+from .rest import HEADER, split_modules
 
 __all__ = ["Timer", "find_timers"]
 
-HEADER = re.compile(r"module (\\\S+|\w+) ?\([^)]*\);\n")
 INSTANCE = re.compile(r"^  (\\\S+|[A-Za-z_]\w*) +(?:\\\S+|[A-Za-z_]\w*) +\(\n((?:    \..*\n)*)  \);\n", re.MULTILINE)
 CONNECTION = re.compile(r"^    \.(\\\S+|\w+) ?\((\\\S+|\w+) ?\),?$", re.MULTILINE)
 DECLARATION = re.compile(r"(?:input|output|wire|reg)\b")
@@ -48,8 +49,7 @@ def find_timers(verilog, wanted):
 
     Modules are called as Amaranth does, by the path of their instance; so is the chip itself, the first.
     """
-    modules = {header[1].removeprefix("\\"): text for text in MODULE.split(verilog)
-               if (header := HEADER.match(text))}
+    modules = split_modules(verilog)
     found = (read_timer(modules, module, f"\\{register}" if not register.isidentifier() else register)
              for module, register in wanted if module in modules)
     return tuple(timer for timer in found if timer)

@@ -151,8 +151,7 @@ CONFIGURATIONS = {"default": load_configuration("default"), "tiny": TINY, "scrub
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_register_of_a_unit_that_rests_is_compared(name):
     text = simulated_text(CONFIGURATIONS[name], None, rest=True)
-    modules = {header[1].removeprefix("\\"): module for module in rest.MODULE.split(text)
-               if (header := rest.HEADER.match(module))}
+    modules = rest.split_modules(text)
     compared = 0
     for unit in resting_units(text):
         module = modules[unit]
